@@ -27,13 +27,14 @@ def started(commands: Sequence[Sequence[str]]) -> list[subprocess.Popen[bytes]]:
     """Starts processes beside each other."""
     if sys.platform == "win32":  # processes are given no pipes of others there
         return [subprocess.Popen(one) for one in commands]
-    ends = os.pipe()
-    environment = os.environ | {_NAMED: ",".join(map(str, ends))}
-    try:
-        return [subprocess.Popen(one, pass_fds=ends, env=environment) for one in commands]
-    finally:
-        for end in ends:
-            os.close(end)
+    else:
+        ends = os.pipe()
+        environment = os.environ | {_NAMED: ",".join(map(str, ends))}
+        try:
+            return [subprocess.Popen(one, pass_fds=ends, env=environment) for one in commands]
+        finally:
+            for end in ends:
+                os.close(end)
 
 
 class Siblings(Company):

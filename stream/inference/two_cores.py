@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from stream.inference.onnx_runtime import InferenceSession
@@ -32,10 +32,8 @@ def cores_of(threads: int) -> Cores | None:
     after 20 to 23 ms; on a core each after 15 to 21, half of the runs below 19. Two threads want
     both cores anyway. With more cores it was not tried.
     """
-    if sys.platform != "linux" or threads != 2:
-        return None
-    cores = sorted(os.sched_getaffinity(0))
-    return Cores(*cores) if len(cores) == 2 else None
+    cores = sorted(_allowed())
+    return Cores(*cores) if threads == 2 == len(cores) else None
 
 
 class TwoCoresSession:
@@ -49,21 +47,12 @@ class TwoCoresSession:
 
     def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, Array]) -> list[Array]:
         """The outputs of those names, None for all."""
-        if not self._kept({self._cores.own}):
+        if _allowed() != set(self._cores) or not _put([self._cores.own]):
             return self._session.run(outputs, inputs)
         try:
             return self._session.run(outputs, inputs)
         finally:
-            os.sched_setaffinity(0, self._cores)
-
-    def _kept(self, cores: set[int]) -> bool:
-        if os.sched_getaffinity(0) != set(self._cores):
-            return False
-        try:
-            os.sched_setaffinity(0, cores)
-        except OSError:  # It was taken from this process meanwhile.
-            return False
-        return True
+            _put(self._cores)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._session, name)
@@ -78,3 +67,23 @@ def on_two_cores(
         return cast("InferenceSession", TwoCoresSession(make(fixed), cores))
 
     return kept
+
+
+def _allowed() -> set[int]:
+    """The cores that this thread may use; none where the system does not say."""
+    if sys.platform == "linux":
+        return os.sched_getaffinity(0)
+    else:
+        return set()
+
+
+def _put(cores: Iterable[int]) -> bool:
+    """Puts this thread on cores; whether it is there, as they may have been taken meanwhile."""
+    if sys.platform == "linux":
+        try:
+            os.sched_setaffinity(0, cores)
+        except OSError:
+            return False
+        return True
+    else:
+        return False
