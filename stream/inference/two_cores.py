@@ -29,7 +29,7 @@ def cores_of(threads: int) -> Cores | None:
     Linux wakes the second thread on the first one's core now and then, if the other is busy for a
     moment with decoding, and leaves it there: one inference in ten took as long as on one thread.
     Live, 640x480 at 30 a second on two cores of an AMD EPYC (Zen 4), 95 of 100 pictures were shown
-    after 20 to 23 ms; on a core each after 15 to 21, half of the runs below 19. Two threads want
+    after 20 to 23 ms; on a core each after 15 to 21. Two threads want
     both cores anyway. With more cores it was not tried.
     """
     cores = sorted(_allowed())
