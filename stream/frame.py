@@ -178,6 +178,8 @@ class VideoInfo:
         pictures: the file that each frame comes from, by its index, where each is one; of frames
             that have not come yet some may turn out unreadable and be taken out.
         places: of `pictures` that do not lie in the folder that was asked for but below it, where.
+        namesakes: of `pictures` those that nothing but their ending tells from another, whose
+            results have whole names where they lose it.
         alpha: whether frames say how opaque their pixels are, and an output is to keep it.
         exact: whether every sample has a meaning, so that an output should not change one.
         grey: whether frames have no colour, whatever their format, so that an output can do
@@ -211,6 +213,7 @@ class VideoInfo:
     camera: bool = False
     pictures: Sequence[Path] = ()
     places: Mapping[Path, Path] = field(default_factory=dict)
+    namesakes: frozenset[Path] = frozenset()
     alpha: bool = False
     exact: bool = False
     grey: bool = False

@@ -26,11 +26,12 @@ _ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Of a file on a server; what is written of it has an ending of its own."""
 
 
-def name_of(target: object) -> str:
+def name_of(target: object, *, whole: bool = False) -> str:
     """A source's name, made from its target: a file's stem, an address without secrets and ending.
 
     Args:
         target: a text or a path, or several, of which the first counts; arrays have no name.
+        whole: whether a file's ending is part of it, as another has the same without.
     """
     first = target
     if isinstance(target, Sequence) and not isinstance(target, str) and target:
@@ -42,10 +43,27 @@ def name_of(target: object) -> str:
         host, _, path = rest.partition("?")[0].partition("/")
         plain = f"{host}/{_ENDING.sub('', path)}"
     else:
-        plain = Path(first).stem or str(first)
+        named = Path(first)
+        plain = (named.name if whole else named.stem) or str(first)
         if str(first).isdecimal():
             plain = f"camera-{first}"
     return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
+
+
+def namesakes(places: Iterable[Path]) -> frozenset[Path]:
+    """Those of some files that nothing but their ending tells from another: `a.jpg` and `a.png`.
+
+    Their results have whole names where they lose their endings, as `a.jpg.png`. That goes by names
+    alone, so that a result is called the same whichever of the others are left out, and ignores
+    case, as many disks do.
+
+    Args:
+        places: where results lie, under the files' own names.
+    """
+    groups: dict[tuple[Path, str], set[Path]] = {}
+    for place in places:
+        groups.setdefault((place.parent, place.stem.casefold()), set()).add(place)
+    return frozenset(one for group in groups.values() if len(group) > 1 for one in group)
 
 
 def below(target: str, folder: Path) -> str:

@@ -11,7 +11,7 @@ from stream.cli._hints import is_address
 from stream.cli._inputs import Found
 from stream.errors import UsageError
 from stream.files import shortened
-from stream.names import NAME, RESULT
+from stream.names import NAME, RESULT, name_of, namesakes
 from stream.option import option
 from stream.run.plan import Endings
 from stream.twins import Twins
@@ -48,6 +48,7 @@ class Task:
         outputs: for pictures.
         records: for what was found.
         masks: the folder for its masks; "" where there is none.
+        alike: whether nothing but its ending tells it from another.
     """
 
     source: Path
@@ -55,6 +56,12 @@ class Task:
     outputs: tuple[str, ...]
     records: tuple[str, ...] = ()
     masks: str = ""
+    alike: bool = False
+
+    @property
+    def name(self) -> str:
+        """What `{name}` stands for."""
+        return name_of(self.source, whole=self.alike)
 
     @property
     def all_outputs(self) -> tuple[str, ...]:
@@ -70,7 +77,7 @@ def match_outputs(
     Without outputs a result lies beside its input, as `in.stream.mp4`, where it is needed. One file
     goes to each of the outputs, into it where that is a folder already or ends with a slash.
     Several inputs, or a folder's, go into the folder that the one output is, under their own names
-    (as .mp4 where their own container is not written).
+    (as .mp4 where their own container is not written; a.flv as a.flv.mp4 where there is an a.mov).
 
     Args:
         found: the inputs.
@@ -90,17 +97,19 @@ def match_outputs(
             f"{len(found.files)} inputs cannot go to {len(outputs)} outputs; give one folder with "
             "-o, or run each input on its own"
         )
+    alike = namesakes(place for _, place in found.files)
+    tasks = []
     if not outputs:
-        tasks = [
-            Task(path, place, (str(beside(path, made=made)),) if needed else ())
-            for path, place in found.files
-        ]
+        for path, place in found.files:
+            whole = place in alike
+            own = (str(beside(path, made=made, whole=whole)),) if needed else ()
+            tasks.append(Task(path, place, own, alike=whole))
     elif several:
         folder = folder_of(outputs[0], len(found.files))
-        tasks = [
-            Task(path, place, (str(folder / place.with_name(output_name(place, made=made))),))
-            for path, place in found.files
-        ]
+        for path, place in found.files:
+            whole = place in alike
+            name = output_name(place, made=made, whole=whole)
+            tasks.append(Task(path, place, (str(folder / place.with_name(name)),), alike=whole))
     else:
         path, place = found.files[0]
         tasks = [Task(path, place, tuple(_single(path, text, made=made) for text in outputs))]
@@ -156,16 +165,22 @@ def _single(source: Path, text: str, *, made: Endings) -> str:
     return str(Path(text) / output_name(source, made=made))
 
 
-def beside(path: Path, *, made: Endings = ANY) -> Path:
+def beside(path: Path, *, made: Endings = ANY, whole: bool = False) -> Path:
     """The name of a result that was given none: `in.stream.mp4` beside `in.mp4`."""
-    name = Path(output_name(path, made=made))
+    name = Path(output_name(path, made=made, whole=whole))
     return path.with_name(shortened(path.parent, name.stem, f"{RESULT}{name.suffix}"))
 
 
-def output_name(path: Path, *, made: Endings) -> str:
-    """The name of an input's result in a folder: its own, where files of its ending are written."""
-    ending = path.suffix.lower()
-    return path.name if ending in made.videos else f"{path.stem}{made.usual}"
+def output_name(path: Path, *, made: Endings, whole: bool = False) -> str:
+    """The name of an input's result in a folder: its own, where files of its ending are written.
+
+    Args:
+        path: the input.
+        made: the files that keep what is painted.
+        whole: whether its ending stays in the name where the result has another.
+    """
+    own = path.name if whole else path.stem
+    return path.name if path.suffix.lower() in made.videos else f"{own}{made.usual}"
 
 
 def check_named(*files: Path | None, several: bool) -> None:
@@ -211,9 +226,10 @@ def photo_beside(path: Path, *, made: Endings = ANY) -> Path:
     return path.with_name(shortened(path.parent, name.stem, f"{RESULT}{name.suffix}"))
 
 
-def photo_name(path: Path, *, made: Endings = ANY) -> str:
+def photo_name(path: Path, *, made: Endings = ANY, whole: bool = False) -> str:
     """The name of a photo's result in a folder: its own, or .png where that is not written."""
-    return path.name if path.suffix.lower() in made.pictures else f"{path.stem}.png"
+    own = path.name if whole else path.stem
+    return path.name if path.suffix.lower() in made.pictures else f"{own}.png"
 
 
 def photo_target(text: str) -> Path:

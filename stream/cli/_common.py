@@ -172,7 +172,7 @@ def with_masks(
         masks: the folder.
         picture: how outputs are painted.
         files: how they are written.
-        place: of several inputs, where the one lies whose masks have a folder of its own.
+        place: of several inputs, where the folder of this one's masks lies in that.
 
     Raises:
         UsageError: the folder is a file.
@@ -194,8 +194,8 @@ def with_masks(
 
 
 def masks_folder(masks: str, place: Path | None) -> str:
-    """Where an input's masks go: of several each into a folder that lies as the input does."""
-    return masks if place is None else f"{masks.rstrip('/')}/{place.with_suffix('').as_posix()}"
+    """Where an input's masks go: of several each into a folder of its own, at a place in that."""
+    return masks if place is None else f"{masks.rstrip('/')}/{place.as_posix()}"
 
 
 def record_targets(

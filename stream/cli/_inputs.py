@@ -92,7 +92,7 @@ def find_inputs(
 
 def _leave_own_results(found: Found) -> None:
     """Leaves results out that are among the inputs together with what they came of."""
-    named = {one.parent / one.stem for one, _ in found.files}
+    named = {one.parent / name for one, _ in found.files for name in (one.stem, one.name)}
     results, kept = _parted(
         found.files,
         lambda one: (

@@ -69,9 +69,13 @@ def file(
         replace(
             task,
             records=common.record_targets(
-                records, str(task.source), several=several, folder=task.place.parent
+                records,
+                str(task.source),
+                several=several,
+                name=task.name,
+                folder=task.place.parent,
             ),
-            masks=common.masks_folder(masks, task.place) if masks and several else "",
+            masks=common.masks_folder(masks, _masked(task)) if masks and several else "",
         )
         for task in match_outputs(found, output or [], made=made, needed=needed)
     ]
@@ -96,7 +100,7 @@ def file(
 def _plan(
     task: Task, asked: common.Common, source: InputOptions, masks: str | None, *, several: bool
 ) -> RunPlan:
-    place = task.place if several else None
+    place = _masked(task) if several else None
     source = replace(
         source,
         replay=ReplayOptions(_placed(asked.replay.from_records, task)),
@@ -104,13 +108,18 @@ def _plan(
     picture, pasted = common.with_masks(masks, asked.picture, asked.files, place)
     outputs = (*common.written(task.outputs, task.records, picture, asked.files), *pasted)
     return RunPlan(
-        SourcePlan(str(task.source), source),
+        SourcePlan(str(task.source), source, task.name if task.alike else ""),
         outputs,
         asked.model,
         asked.tracking,
         run=replace(asked.run, report=_placed(asked.run.report, task)),
         counts=replace(asked.counts, plot=_placed(asked.counts.plot, task)),
     )
+
+
+def _masked(task: Task) -> Path:
+    """Where an input's masks lie below their folder: as the input does, without its ending."""
+    return task.place if task.alike else task.place.with_suffix("")
 
 
 def _placed(path: Path | None, task: Task) -> Path | None:

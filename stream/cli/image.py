@@ -20,7 +20,7 @@ from stream.cli._batch import (
 from stream.cli._groups import command
 from stream.cli._inputs import find_inputs
 from stream.errors import UsageError
-from stream.names import numbered
+from stream.names import namesakes, numbered
 from stream.options import (
     CountOptions,
     InputOptions,
@@ -82,6 +82,8 @@ def image(
         common.say(line, quiet=run.quiet)
     places = dict(found.files)
     paths = [path for path, _ in found.files]
+    named_alike = namesakes(places.values())
+    alike = {path for path, place in places.items() if place in named_alike}
     made = endings_for(picture)
     picture, pasted = common.with_masks(beside.masks, picture, files)
     targets = common.record_targets(beside.records, str(paths[0]))
@@ -97,7 +99,11 @@ def image(
                 raise UsageError(
                     f"--skip-existing goes by the inputs' names, and {output} numbers its pictures"
                 )
-            paths = [path for path in paths if not _result_of(places[path], target, made).exists()]
+            paths = [
+                path
+                for path in paths
+                if not _result_of(places[path], target, made, whole=path in alike).exists()
+            ]
     elif batch.skip_existing and targets and all(Path(one).exists() for one in targets):
         paths = []
     if not paths:
@@ -105,7 +111,12 @@ def image(
         return
     plan = RunPlan(
         SourcePlan(
-            tuple(_marked(path, places[path]) for path in paths), InputOptions(replay=asked.replay)
+            tuple(
+                # Those of them that are left out are not there to be compared with.
+                _marked(path, places[path], alike=path in alike and len(paths) < len(places))
+                for path in paths
+            ),
+            InputOptions(replay=asked.replay),
         ),
         (*outputs, *pasted),
         asked.model,
@@ -134,17 +145,23 @@ def _result(
     return target, f"{target}/" if is_folder else str(target)
 
 
-def _result_of(place: Path, target: Path, made: Endings) -> Path:
+def _result_of(place: Path, target: Path, made: Endings, *, whole: bool) -> Path:
     if not target.is_dir():
         return target
-    return target / place.with_name(photo_name(place, made=made))
+    return target / place.with_name(photo_name(place, made=made, whole=whole))
 
 
-def _marked(path: Path, place: Path) -> str:
-    """A picture's name, marked where it lies deeper than in the folder that was given."""
-    from stream.sources.images import PLACED
+def _marked(path: Path, place: Path, *, alike: bool) -> str:
+    """A picture's name, marked where it lies deeper than in the folder that was given.
 
-    if len(place.parts) < 2:
+    Args:
+        path: the picture.
+        place: where it lies below the folder.
+        alike: whether it is to be marked as one that has a namesake.
+    """
+    from stream.sources.images import NAMESAKE, PLACED
+
+    if len(place.parts) < 2 and not alike:
         return str(path)
     folder = path.parents[len(place.parts) - 1]
-    return f"{folder.as_posix().rstrip('/')}{PLACED}{place.as_posix()}"
+    return f"{folder.as_posix().rstrip('/')}{NAMESAKE if alike else PLACED}{place.as_posix()}"

@@ -84,7 +84,7 @@ class SplitSink(Sink):
         if issubclass(kind, ImageSink):
             # Of each one's objects there are files that are named after it, whatever its ending.
             pictures = info.pictures
-            refuse_twins(pictures, lambda at: self._whole(at, pictures[at]).with_suffix(""))
+            refuse_twins(pictures, lambda at: self._undivided(at, pictures[at]))
         self._sound = bool(info.copied)
         self._pictures = issubclass(kind, ImageSink)
         self._by_class = plan.picture.split == "class"
@@ -242,18 +242,23 @@ class SplitSink(Sink):
         """Where a picture of an object goes."""
         kept = self._kept
         whole = self._whole(index, source, kept)
-        ending = whole.suffix
         if source is not None:
+            ending, own = whole.suffix, self._undivided(index, source)
             # Of a picture that was named its own ending stays, where that holds what is painted.
             held = EXACT_ENDINGS if kept == MASK_ENDINGS else kept
             ending = ending if ending.lower() in held else ".png"
-            return whole.with_name(shortened(whole.parent, whole.stem, f".{name}{ending}"))
+            return own.with_name(shortened(own.parent, own.name, f".{name}{ending}"))
         return whole.parent / name / whole.name
 
     def _whole(self, index: int, source: Path | None, kept: frozenset[str] = ENDINGS) -> Path:
         """Where a picture would go that is not divided."""
         place = None if source is None else self._info.places.get(source)
-        return ImageSink.path_of(self._plan.target, index, source, kept, place)
+        alike = source in self._info.namesakes
+        return ImageSink.path_of(self._plan.target, index, source, kept, place, whole=alike)
+
+    def _undivided(self, index: int, source: Path) -> Path:
+        """The same without its ending, which is that of its objects' pictures."""
+        return self._whole(index, source, frozenset()).with_suffix("")
 
     def close(self) -> None:
         """Finishes all files."""

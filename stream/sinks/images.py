@@ -102,6 +102,7 @@ class ImageSink(Sink):
             target,
             info.pictures,
             places=info.places,
+            namesakes=info.namesakes,
             overwrite=options.overwrite,
             kept=cls.kept(info),
             grey=info.grey,
@@ -123,6 +124,8 @@ class ImageSink(Sink):
         source: Path | None,
         kept: frozenset[str] = ENDINGS,
         place: Path | None = None,
+        *,
+        whole: bool = False,
     ) -> Path:
         """Where a picture goes.
 
@@ -132,6 +135,7 @@ class ImageSink(Sink):
             source: the file that it comes from, if it is one.
             kept: endings of its source that it can have too, in a folder.
             place: where its source lies below the folder that was asked for, if not in it.
+            whole: whether its source's ending is part of the name where it is another's.
         """
         path = Path(target)
         if pattern := numbered(target):
@@ -141,7 +145,8 @@ class ImageSink(Sink):
             return path
         if source is None:
             return path / f"{index:06d}.png"
-        name = source.name if source.suffix.lower() in kept else f"{source.stem}.png"
+        own = source.name if whole else source.stem
+        name = source.name if source.suffix.lower() in kept else f"{own}.png"
         return path / (Path(name) if place is None else place.with_name(name))
 
     def __init__(
@@ -150,6 +155,7 @@ class ImageSink(Sink):
         paths: Sequence[Path] | None = None,
         *,
         places: Mapping[Path, Path] | None = None,
+        namesakes: frozenset[Path] = frozenset(),
         overwrite: bool = False,
         kept: frozenset[str] = ENDINGS,
         grey: bool = False,
@@ -163,6 +169,7 @@ class ImageSink(Sink):
             paths: the file that each frame comes from, by its index: gives the names in a folder
                 (as .png where its own ending is not written). None numbers them.
             places: of those that lie deeper, where in the folder their results do.
+            namesakes: those whose ending stays in their results' names, before the new one.
             overwrite: whether existing files may be replaced.
             kept: endings that hold the pictures that will come; in a folder others become .png.
             grey: whether pictures have no colour, so that one channel is enough.
@@ -178,6 +185,7 @@ class ImageSink(Sink):
         self._target = str(output)
         self._paths = paths
         self._places = places or {}
+        self._namesakes = namesakes
         self._overwrite = overwrite
         self._kept = kept
         self._grey = grey
@@ -192,6 +200,7 @@ class ImageSink(Sink):
         self._placed: list[str] = []
         self._unsaid: list[str] = []
         self._unnoted: list[str] = []
+        self._whole: list[str] = []
         sources = list(paths or ())
         if not self._single:
             self._check_folder(self.output.parent if several else self.output, sources)
@@ -232,6 +241,7 @@ class ImageSink(Sink):
                 "its colour profile, or what the camera noted, is left out, which .jpg, .png and "
                 ".webp hold here",
             ),
+            (self._whole, "named so, as there is another picture of this name but for its ending"),
             (self._placed, "the photo says where it was taken (GPS), and so does what is written"),
         ):
             if names:
@@ -276,6 +286,8 @@ class ImageSink(Sink):
             data = self._told(data, source, item, notes=bool(notes) and ending not in CARRIERS)
         self._save(target, data)
         self._written += 1
+        if source in self._namesakes and source is not None and target.stem == source.name:
+            self._whole.append(target.name)
         if self._conceals and ending in CARRIERS and say_where(notes):
             self._placed.append(target.name)
 
@@ -374,7 +386,8 @@ class ImageSink(Sink):
     def _path(self, index: int) -> Path:
         source = self._source(index)
         place = None if source is None else self._places.get(source)
-        return self.path_of(self._target, index, source, self._kept, place)
+        whole = source in self._namesakes
+        return self.path_of(self._target, index, source, self._kept, place, whole=whole)
 
 
 def _is_folder(target: str) -> bool:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.heif import whole_of
+from stream.names import namesakes
 from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
@@ -43,6 +44,8 @@ _log = logging.getLogger(__name__)
 _READ_BY_FFMPEG = frozenset({".avif", ".heic", ".heif", ".jxl"})
 PLACED = "/./"
 """In a picture's name, what parts the folder that was asked for from where it lies below it."""
+NAMESAKE = "/././"
+"""The same for a picture that nothing but its ending tells from another, which may be left out."""
 # In a name that is no file's they make it a glob.
 _MAGIC = frozenset("*?[")
 
@@ -70,7 +73,8 @@ class ImagesSource(Source):
         Args:
             inputs: files, folders (their pictures in order of name) and globs. In a file's name
                 `/./` says that results lie in a folder as what comes behind it does: of
-                `photos/./a/1.jpg` as `a/1.jpg`, and not as `1.jpg`.
+                `photos/./a/1.jpg` as `a/1.jpg`, and not as `1.jpg`. `/././` says moreover that
+                there is another of this name but for its ending.
 
         Raises:
             SourceError: something does not exist, holds no pictures, or none can be read.
@@ -80,9 +84,14 @@ class ImagesSource(Source):
         self._remarks: list[str] = []
         self._beyond: dict[str, list[Path]] = {}
         self._places: dict[Path, Path] = {}
+        self._named_alike: set[Path] = set()
         self.paths: list[Path] = [path for entry in given for path in self._expand(entry)]
         if not self.paths:
             raise SourceError("there is no picture to read; name a file, a folder or a glob")
+        # Before any turns out unreadable: results are called the same when it is mended.
+        places = {path: self._places.get(path, Path(path.name)) for path in self.paths}
+        alike = namesakes(places.values())
+        self._named_alike |= {path for path, place in places.items() if place in alike}
         self._closing = threading.Event()
         count = len(self.paths)
         self._next = self._read(0)
@@ -102,6 +111,7 @@ class ImagesSource(Source):
             codec=self.paths[0].suffix.lstrip(".").lower(),
             pictures=self.paths,  # the very list: what cannot be read is taken out of it later
             places=self._places,
+            namesakes=frozenset(self._named_alike),
         )
 
     @classmethod
@@ -175,6 +185,7 @@ class ImagesSource(Source):
         _, marked, below = str(entry).partition(PLACED)
         if marked and path.exists() and ".." not in Path(below).parts:
             self._places[path] = Path(below)
+            self._named_alike |= {path} if NAMESAKE in str(entry) else set()
         matches = [path] if path.exists() else _matching(entry)
         if not matches:
             raise SourceError(f"there is no picture {path}; check the name")

@@ -156,6 +156,22 @@ def test_a_folder_s_videos_keep_their_names_where_their_container_is_written(tak
     ]
 
 
+def test_videos_that_differ_in_their_ending_alone_have_results_of_their_own(takes):
+    for name in ("c.MKV", "sub/c.3gp"):
+        (takes / name).touch()
+    there = [takes / name for name in ("c.3gp", "c.MKV", "a.mp4")]
+    assert matched(there, takes / "done", takes) == [
+        ("c.3gp", "done/c.3gp.mp4"),
+        ("c.MKV", "done/c.MKV"),
+        ("a.mp4", "done/a.mp4"),
+    ]
+    assert matched(there, [], takes)[0] == ("c.3gp", "c.3gp.stream.mp4")
+    found = find_inputs([str(takes)], VIDEO_ENDINGS, "videos", recursive=True)
+    names = {str(one.place): one.name for one in match_outputs(found, [f"{takes}/done/"])}
+    assert names["c.3gp"] == "c.3gp" and names["c.MKV"] == "c.MKV"
+    assert names["a.mp4"] == "a" and names["sub/c.3gp"] == "c"
+
+
 @pytest.mark.parametrize(
     ("inputs", "output", "words"),
     [

@@ -145,11 +145,9 @@ def test_crops_lie_beside_each_other(stream, bright, tmp_path):
     assert made and all(cv2.imread(str(one), cv2.IMREAD_UNCHANGED).shape[2] == 4 for one in made)
 
 
-@pytest.mark.parametrize("other", ["other/photo.jpg", "other/photo.png"])
 @pytest.mark.parametrize("how", [["--crop"], ["--split", "object", "--look", "binary"]])
-def test_files_of_objects_never_replace_those_of_another_photo(
-    stream, bright, tmp_path, other, how
-):
+def test_files_of_objects_never_replace_those_of_another_photo(stream, bright, tmp_path, how):
+    other = "other/photo.jpg"
     (tmp_path / "other").mkdir()
     for name in ("photo.jpg", other):
         cv2.imwrite(str(tmp_path / name), photos.astronaut()[..., ::-1])
@@ -161,6 +159,39 @@ def test_files_of_objects_never_replace_those_of_another_photo(
     assert f"photo.jpg and {other} would both become" in result.err
     assert "number them, as in -o out/%06d.png" in result.err
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_photos_that_differ_in_their_ending_alone_have_results_of_their_own(
+    stream, bright, tmp_path
+):
+    for name in ("a.jpg", "a.png", "sub/A.PNG", "sub/a.jpg", "b.jpg"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        cv2.imwrite(str(path), photos.astronaut()[..., ::-1])
+    asked = ("image", "in", "--recursive", "--model", bright, "--threshold", 0.1, "--select", "1")
+    names = ["a.jpg.png", "a.png", "b.png", "sub/A.PNG", "sub/a.jpg.png"]
+
+    def found(folder):
+        files = (one for one in (tmp_path / folder).rglob("*") if one.is_file())
+        return sorted(str(one.relative_to(tmp_path / folder)) for one in files)
+
+    for how in (("--look", "cutout", "-o", "out"), ("--masks", "masks")):
+        result = stream(*asked, *how)
+        assert result.code == 0, result.err
+        assert found(how[-1]) == names
+        assert "note: a.jpg.png and 1 more: named so, as there is another picture" in result.out
+    # Also where the others are not done again, and where one turns out damaged.
+    left = [tmp_path / "out" / name for name in ("a.jpg.png", "sub/A.PNG")]
+    for one in left:
+        one.unlink()
+    result = stream(*asked, "--look", "cutout", "-o", "out", "--skip-existing")
+    assert result.code == 0, result.err
+    assert "2 pictures" in result.out and found("out") == names
+    (tmp_path / "in" / "a.png").write_bytes(b"")
+    assert stream(*asked, "--look", "cutout", "-o", "without").code == 1
+    assert found("without") == ["a.jpg.png", "b.png", "sub/A.PNG", "sub/a.jpg.png"]
+    assert stream(*asked[:2], *asked[3:], "--crop", "-o", "crops/").code == 1
+    assert found("crops") == ["a.jpg.person-1.jpg", "b.person-1.jpg"]
 
 
 def test_a_damaged_picture_is_one_line_and_nothing_of_the_decoders(program, bright, tmp_path):

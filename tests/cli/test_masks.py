@@ -16,10 +16,14 @@ def test_masks_of_several_inputs_lie_as_their_inputs_do(stream, clip, nothing, t
 
 
 def test_masks_of_two_inputs_never_go_into_one_folder(stream, clip, nothing, tmp_path):
-    for name in ("a.mp4", "a.mov"):
+    for name in ("a.mp4", "x/a.mp4", "b.mp4", "b.MOV"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(clip.read_bytes())
-    asked = ("file", "a.mp4", "a.mov", "--masks", "m", "--model", nothing, "--overwrite")
+    asked = ("--masks", "m", "--model", nothing, "--overwrite", "--limit", 1)
     for more in ((), ("-o", "out/")):
-        result = stream(*asked, *more)
-        assert result.code == 2 and "a.mp4 and a.mov would both become m/a" in result.err
+        result = stream("file", "a.mp4", "x/a.mp4", *asked, *more)
+        assert result.code == 2 and "a.mp4 and x/a.mp4 would both become" in result.err
     assert not (tmp_path / "m").exists() and not (tmp_path / "out").exists()
+    result = stream("file", "b.mp4", "b.MOV", *asked)
+    assert result.code == 0, result.err
+    assert sorted(one.name for one in (tmp_path / "m").iterdir()) == ["b.MOV", "b.mp4"]
