@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,11 +172,3 @@ def _followed(
 def _share(cutoff: float, elapsed: float) -> float:
     """How much of what is new a low-pass filter takes over, 0..1."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff * elapsed))
-
-
-def free_of(window: Window, taken: Sequence[Window]) -> bool:
-    """Whether a window overlaps none of others."""
-    return not any(
-        window[0] < one[1] and one[0] < window[1] and window[2] < one[3] and one[2] < window[3]
-        for one in taken
-    )

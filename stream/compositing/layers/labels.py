@@ -14,9 +14,10 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.layer import Layer
 from stream.compositing.palette import Colour, text_colour
 from stream.compositing.planes import Planes
-from stream.compositing.settling import Settled, free_of
+from stream.compositing.settling import Settled
 from stream.compositing.sprites import Sprite, make_sprite, put_all, to_grid
 from stream.compositing.style import Style
+from stream.compositing.taken import Taken
 from stream.compositing.text import Typesetter, text_size
 from stream.instances import Instances
 from stream.roi import Window
@@ -149,7 +150,7 @@ class LabelPainter:
         if self._setting != setting or len(self._sprites) > _REMEMBERED:
             self._setting = setting
             self._sprites.clear()
-        taken = list(occupied)
+        taken, windows = Taken(room, occupied), list[Window]()
         self.settled.begin(seconds)
         followed: set[int | None] = set()
         placed: list[tuple[Sprite, int, int]] = []
@@ -164,10 +165,11 @@ class LabelPainter:
             if sprite is not None:
                 point = label.x, label.y
                 window = self._place(track, point, sprite.size, room, planes.grid, taken)
-                taken.append(window)
+                taken.add(window)
+                windows.append(window)
                 placed.append((sprite, window[0], window[2]))
         put_all(planes, placed)
-        return taken[len(occupied) :]
+        return windows
 
     def _place(
         self,
@@ -176,7 +178,7 @@ class LabelPainter:
         size: tuple[int, int],
         room: tuple[int, int],
         grid: tuple[int, int],
-        taken: Sequence[Window],
+        taken: Taken,
     ) -> Window:
         """The window of a label, which stands still where its object does."""
         settled = self.settled
@@ -188,7 +190,7 @@ class LabelPainter:
 
         def free(spot: tuple[int, int]) -> Window | None:
             window = _window(spot, size, room, grid)
-            return window if free_of(window, taken) else None
+            return window if taken.free(window) else None
 
         return settled.chosen(track, wanted, clear(wanted, room, grid, taken), free)
 
@@ -218,7 +220,7 @@ def place(
     point: tuple[float, float],
     room: tuple[int, int],
     grid: tuple[int, int],
-    taken: Sequence[Window],
+    taken: Taken,
 ) -> Window:
     """Finds the place of a label.
 
@@ -249,11 +251,9 @@ def above(
     return _window((point[1] - 1.15 * size[0], point[0] - size[1] / 2), size, room, grid)
 
 
-def clear(
-    first: Window, room: tuple[int, int], grid: tuple[int, int], taken: Sequence[Window]
-) -> Window:
+def clear(first: Window, room: tuple[int, int], grid: tuple[int, int], taken: Taken) -> Window:
     """The window of a label that belongs in another, clear of what is in its way; see `place`."""
-    in_the_way = [other for other in taken if not free_of(first, [other])]
+    in_the_way = taken.in_the_way(first)
     if not in_the_way:
         return first
     top, bottom, left, right = first
@@ -269,9 +269,10 @@ def clear(
         )
     ]
     near = [spot for spot in beside if spot[0] == top and abs(spot[1] - left) <= _ASIDE * width]
-    for spot in (steps[0], *near, *steps[1:], *beside):
+    # Many that are in the way may end at the same row or column.
+    for spot in dict.fromkeys((steps[0], *near, *steps[1:], *beside)):
         other = _window(spot, size, room, grid)
-        if free_of(other, taken):
+        if taken.free(other):
             return other
     return first
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from stream.compositing.layers.labels import Label, LabelPainter, place
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import writable_planes
+from stream.compositing.taken import Taken
 from stream.compositing.text import text_size
 from tests.compositing.pictures import FORMATS, astronaut, padding, samples
 
@@ -25,7 +26,7 @@ def test_a_place_is_inside_on_the_grid_and_of_the_size(data, grid):
     ]
     taken = data.draw(st.lists(st.tuples(*[st.integers(0, 200)] * 4), max_size=5))
     point = data.draw(st.tuples(anywhere, anywhere))
-    top, bottom, left, right = place(tuple(size), point, tuple(room), grid, taken)
+    top, bottom, left, right = place(tuple(size), point, tuple(room), grid, Taken(room, taken))
     assert 0 <= top < bottom <= room[0]
     assert 0 <= left < right <= room[1]
     assert [bottom - top, right - left] == size
@@ -33,31 +34,46 @@ def test_a_place_is_inside_on_the_grid_and_of_the_size(data, grid):
 
 
 def test_a_label_stands_above_its_point():
-    assert place((20, 60), (200, 100), (400, 400), (2, 2), []) == (76, 96, 170, 230)
+    assert place((20, 60), (200, 100), (400, 400), (2, 2), Taken((400, 400))) == (76, 96, 170, 230)
 
 
 def test_labels_of_the_same_place_stand_clear_of_each_other():
     taken = []
     for _ in range(8):
-        taken.append(place((20, 60), (200, 200), (400, 400), (2, 2), taken))
+        taken.append(place((20, 60), (200, 200), (400, 400), (2, 2), Taken((400, 400), taken)))
     assert not any(overlap(a, b) for i, a in enumerate(taken) for b in taken[:i])
 
 
 def test_a_label_keeps_clear_of_what_is_occupied():
     panel = (8, 250, 8, 300)
-    window = place((20, 60), (100, 60), (720, 1280), (2, 2), [panel])
+    window = place((20, 60), (100, 60), (720, 1280), (2, 2), Taken((720, 1280), [panel]))
     assert not overlap(window, panel)
 
 
 def test_a_label_goes_a_little_aside_before_it_goes_down_to_the_face():
     panel = (0, 20, 0, 170)
-    assert place((20, 60), (180, 10), (400, 400), (2, 2), [panel]) == (0, 20, 170, 230)
-    assert place((20, 60), (120, 10), (400, 400), (2, 2), [panel]) == (22, 42, 90, 150), "too far"
+    assert place((20, 60), (180, 10), (400, 400), (2, 2), Taken((400, 400), [panel])) == (
+        0,
+        20,
+        170,
+        230,
+    )
+    assert place((20, 60), (120, 10), (400, 400), (2, 2), Taken((400, 400), [panel])) == (
+        22,
+        42,
+        90,
+        150,
+    ), "too far"
 
 
 def test_where_all_is_full_a_label_stands_where_it_belongs():
     everything = (0, 400, 0, 400)
-    assert place((20, 60), (200, 100), (400, 400), (2, 2), [everything]) == (76, 96, 170, 230)
+    assert place((20, 60), (200, 100), (400, 400), (2, 2), Taken((400, 400), [everything])) == (
+        76,
+        96,
+        170,
+        230,
+    )
 
 
 @pytest.mark.parametrize(
