@@ -2,7 +2,8 @@
 
 FFmpeg's muxer takes it from a field of the stream that PyAV has no name for. So the track is given
 a title with room in it, and what is written of the track is changed on its way to the file: the
-room goes, DisplayWidth and DisplayHeight come (RFC 9559, 5.1.4.1.28), and nothing else moves.
+room goes, DisplayWidth, DisplayHeight and where need be DisplayUnit come (RFC 9559, 5.1.4.1.28),
+and nothing else moves.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = b"\x54\xb0", b"\x54\xba", b"\x5
 _ROOM = "\N{SYMBOL FOR START OF HEADING}room for the shape of samples"
 # Sizes of pictures that every reader takes.
 _LARGEST = 1 << 16
+# Numbers of a ratio that every reader takes, also as signed ones.
+_LARGEST_TERM = (1 << 31) - 1
+PIXELS, RATIO = 0, 3
+"""What DisplayWidth and DisplayHeight count: pixels, or nothing, as only their ratio counts."""
 
 
 class ShapedTracks:
@@ -29,7 +34,9 @@ class ShapedTracks:
     OPTIONS: ClassVar = {"write_crc32": "0"}
     """What the muxer is to be opened with: checksums would be those of what FFmpeg wrote."""
 
-    def __init__(self, file: Destination, width: int, height: int, shape: Fraction) -> None:
+    def __init__(
+        self, file: Destination, width: int, height: int, shape: Fraction, *, ratios: bool
+    ) -> None:
         """Takes the file.
 
         Args:
@@ -37,9 +44,12 @@ class ShapedTracks:
             width: of the pictures, in pixels.
             height: of the pictures, in pixels.
             shape: width over height of a sample.
+            ratios: whether all readers of such files know the unit `RATIO`.
         """
         self._file = file
-        self._size = displayed(width, height, shape)
+        *self._size, self._unit = displayed(width, height, shape, ratios=ratios)
+        self.shape = Fraction(self._size[0] * height, self._size[1] * width)
+        """Width over height of a sample, as the file says it."""
         self._title: bytes | None = None
 
     def marked(self, tags: dict[str, str]) -> dict[str, str]:
@@ -94,28 +104,36 @@ class ShapedTracks:
                 kept += content[at:end]
             at = end
         width, height = (size.to_bytes(4, "big").lstrip(b"\0") for size in self._size)
-        return element(
-            _VIDEO, kept + element(_DISPLAY_WIDTH, width) + element(_DISPLAY_HEIGHT, height)
-        )
+        size = element(_DISPLAY_WIDTH, width) + element(_DISPLAY_HEIGHT, height)
+        unit = b"" if self._unit == PIXELS else element(_DISPLAY_UNIT, bytes([self._unit]))
+        return element(_VIDEO, kept + size + unit)
 
 
-def displayed(width: int, height: int, shape: Fraction) -> tuple[int, int]:
+def displayed(
+    width: int, height: int, shape: Fraction, *, ratios: bool = True
+) -> tuple[int, int, int]:
     """The size in square pixels that pictures are to be shown in.
 
-    Of the stored height or a little more, so that width over height is exactly what it should be;
-    only as near as whole pixels come where that would take far more of them.
+    Of the stored height or a little more, so that width over height is exactly what it should be.
+    Where that would take far more of them, only their ratio, or as near as whole pixels come.
 
     Args:
         width: in pixels.
         height: in pixels.
         shape: width over height of a pixel.
+        ratios: whether readers know the unit `RATIO`.
+
+    Returns:
+        DisplayWidth, DisplayHeight and DisplayUnit.
     """
     whole = width * shape / height
     times = math.ceil(height / whole.denominator)
     exact = (times * whole.numerator, times * whole.denominator)
     if max(exact) <= min(_LARGEST, 2 * max(height, round(width * shape))):
-        return exact
-    return max(1, round(width * shape)), height
+        return *exact, PIXELS
+    if ratios and max(whole.as_integer_ratio()) <= _LARGEST_TERM:
+        return *whole.as_integer_ratio(), RATIO
+    return max(1, round(width * shape)), height, PIXELS
 
 
 def element(identity: bytes, content: bytes) -> bytes:

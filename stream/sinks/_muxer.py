@@ -86,7 +86,8 @@ class Muxer:
         destination: the file.
         tick: seconds per tick of the pictures' clock.
         options: what the container was opened with.
-        says_shape: whether the container itself says how wide a sample is, whatever the encoder.
+        shape: width over height of a sample, as the container itself says it, whatever the
+            encoder; None where it does not.
     """
 
     def __init__(
@@ -118,10 +119,14 @@ class Muxer:
         self._shaped: ShapedTracks | None = None
         if kind.format in ShapedTracks.FORMATS and info.sample_aspect_ratio != 1:
             self._shaped = ShapedTracks(
-                destination, info.width, info.height, info.sample_aspect_ratio
+                destination,
+                info.width,
+                info.height,
+                info.sample_aspect_ratio,
+                ratios=kind.format == "matroska",  # not all that play WebM know them
             )
             self.options |= ShapedTracks.OPTIONS
-        self.says_shape = self._shaped is not None
+        self.shape = None if self._shaped is None else self._shaped.shape
         self._told = _ToldOnce(destination if self._shaped is None else self._shaped)
         self.container: OutputContainer = av.open(
             self._told,

@@ -93,16 +93,24 @@ class Pictures:
         return converted
 
 
-def lost_shape(shape: Fraction, ending: str, able: str = ".mp4") -> list[str]:
+def lost_shape(
+    shape: Fraction, ending: str, able: str = ".mp4", *, told: Fraction | None = None
+) -> list[str]:
     """What is to be said where a kind of file cannot hold that samples are not square.
 
     Args:
         shape: width over height of one sample.
         ending: of the file.
         able: what can.
+        told: the shape that the file holds in its place, if any.
     """
-    if shape == 1:
+    if shape in (1, told):
         return []
+    if told is not None:
+        return [
+            f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is rounded to "
+            f"{told.numerator}:{told.denominator}, which {ending} can hold; .mkv holds it as it is"
+        ]
     return [
         f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost, which "
         f"{ending} cannot hold here; {able} can"

@@ -220,9 +220,9 @@ class VideoSink(Sink):
         if self._kind.by_decode_time and "hevc" in self._stream.codec_context.codec.canonical_name:
             # Apple's players know HEVC by this name only.
             self._stream.codec_context.codec_tag = "hvc1"
-        holds = self._kind.by_decode_time or self._muxer.says_shape
-        if not holds and not says_shape(self._choice.name):
-            self._remarks += lost_shape(info.sample_aspect_ratio, self._ending)
+        holds, told = self._kind.by_decode_time, self._muxer.shape
+        if told is not None or not (holds or says_shape(self._choice.name)):
+            self._remarks += lost_shape(info.sample_aspect_ratio, self._ending, told=told)
         quieten()
         configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)
         self._open_encoder(info)

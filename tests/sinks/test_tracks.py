@@ -18,7 +18,7 @@ from stream.frame import Frame
 from stream.options import OutputOptions
 from stream.sinks._containers import choose_container
 from stream.sinks._copies import Copies
-from stream.sinks._matroska import displayed
+from stream.sinks._matroska import PIXELS, displayed
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from tests import media
@@ -176,12 +176,35 @@ def test_a_title_stays_beside_the_shape_of_samples(tmp_path):
 
 @given(st.integers(2, 8192), st.integers(2, 8192), st.fractions(Fraction(1, 4), 4))
 def test_the_displayed_size_is_of_the_right_shape(width, height, shape):
-    shown = displayed(width, height, shape)
+    exactly = width * shape / height
+    *shown, unit = displayed(width, height, shape)
+    most = max(exactly.as_integer_ratio())
+    assert (Fraction(*shown) == exactly or most >= 1 << 31) and min(shown) >= 1
+    assert max(shown) <= (1 << 16 if unit == PIXELS else (1 << 31) - 1)
+    *shown, unit = displayed(width, height, shape, ratios=False)
     if shown[1] == height:
         assert abs(shown[0] - width * shape) <= 1
     else:
-        assert Fraction(*shown) == width * shape / height
-    assert min(shown) >= 1 and max(shown) <= 1 << 16
+        assert Fraction(*shown) == exactly
+    assert unit == PIXELS and min(shown) >= 1 and max(shown) <= 1 << 16
+    assert displayed(width, height, Fraction(8191**4, 8191**4 + 1))[2] == PIXELS
+
+
+@pytest.mark.parametrize("size", [(854, 480), (704, 480)])
+def test_a_shape_that_no_whole_pixels_have_is_kept_as_a_ratio_or_named(tmp_path, size):
+    shape, shaped = Fraction(128, 117), replace(info(), width=size[0], height=size[1])
+    shaped = replace(shaped, sample_aspect_ratio=shape, track={"title": "camera"})
+    for name, kept in {"out.mkv": True, "out.webm": False}.items():
+        with VideoSink(tmp_path / name, shaped) as sink:
+            for index in range(2):
+                picture = media.make_picture(index, *size, "yuv420p")
+                sink.write(Frame(picture, index, index, Fraction(1, 25)))
+        with av.open(str(tmp_path / name)) as container:
+            found = container.streams.video[0].sample_aspect_ratio
+            assert len(list(container.decode(video=0))) == 2
+        assert (found == shape) == kept and abs(found / shape - 1) < 0.001
+        rounded = f"samples of 128:117) is rounded to {found.numerator}:{found.denominator}"
+        assert (rounded in " ".join(sink.remarks)) != kept
 
 
 def with_cover(path: Path, codec: str) -> Path:
