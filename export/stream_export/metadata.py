@@ -9,7 +9,8 @@ import onnx
 from stream.errors import ModelError
 from stream.inference.contract import PREFIX, Metadata, check_tensors
 from stream.inference.foreign import describe
-from stream.inference.onnx_file import DAMAGED, Graph, OnnxFile, check_weights, read_onnx_file
+from stream.inference.onnx_ends import Graph, check_weights
+from stream.inference.onnx_file import DAMAGED, OnnxFile, read_onnx_file
 from stream_export.output import replacing
 
 _KINDS: dict[int, str] = {

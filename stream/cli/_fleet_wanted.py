@@ -98,7 +98,7 @@ def _note(seen: Twins[str], target: str, source: str) -> None:
 def _fingerprint_of(plan: RunPlan) -> str:
     """Changes where what is asked for does, or a model's file, or this program."""
     from stream.inference.catalogue import find
-    from stream.inference.onnx_file import files_of
+    from stream.inference.onnx_ends import files_of
     from stream.version import __version__
 
     paths = find(plan.model.model).files.values()

@@ -50,7 +50,7 @@ def models(
 
 def _describe(name: str, verbose: bool) -> None:
     from stream.inference.catalogue import find, open_model
-    from stream.inference.onnx_file import size_of
+    from stream.inference.onnx_ends import size_of
 
     path = find(name).pick()
     _, metadata = open_model(path)

@@ -16,14 +16,8 @@ from pathlib import Path
 from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
-from stream.inference.onnx_file import (
-    CHECKPOINTS,
-    OnnxFile,
-    check_weights,
-    read_graph,
-    read_onnx_file,
-    size_of,
-)
+from stream.inference.onnx_ends import check_weights, read_graph, size_of
+from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_onnx_file
 from stream.names import at_home
 from stream.words import called
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from stream.inference.contract import INPUT
-from stream.inference.onnx_file import Graph, OnnxFile
+from stream.inference.onnx_ends import Graph
+from stream.inference.onnx_file import OnnxFile
 
 Shape = Sequence[int | str]
 

@@ -15,7 +15,7 @@ from stream.errors import ModelError
 from stream.inference.content import EDITED
 from stream.inference.contract import INPUT
 from stream.inference.kept_model import is_whole, kept_for, written
-from stream.inference.onnx_file import read_graph
+from stream.inference.onnx_ends import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
 from stream.kernels import layers

@@ -23,7 +23,7 @@ import numpy as np
 from stream.cache import cache_folder, cache_path, prune, used
 from stream.cpu import processor
 from stream.errors import ModelError
-from stream.inference.onnx_file import weights_beside
+from stream.inference.onnx_ends import weights_beside
 from stream.inference.onnx_writer import encoded_bytes, encoded_text
 
 logger = logging.getLogger(__name__)

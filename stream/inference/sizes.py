@@ -13,7 +13,7 @@ from stream.errors import StreamError
 from stream.inference.canvases import Canvases, Size
 from stream.inference.contract import INPUT
 from stream.inference.nvidia import memory_is_full
-from stream.inference.onnx_file import read_graph
+from stream.inference.onnx_ends import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stream.errors import ModelError
 from stream.inference.catalogue import open_model
 from stream.inference.foreign import kind
-from stream.inference.onnx_file import read_graph
+from stream.inference.onnx_ends import read_graph
 from tests import tiny_models
 
 KNOWN = {

@@ -21,7 +21,7 @@ from stream.fleet.finding import Input
 from stream.inference import content
 from stream.inference.catalogue import FOLDER, find, listing
 from stream.inference.kept_model import identity
-from stream.inference.onnx_file import check_weights, files_of, read_graph, weights_beside
+from stream.inference.onnx_ends import check_weights, files_of, read_graph, weights_beside
 from stream.inference.session import Asked, open_on
 from stream.options import ModelOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
