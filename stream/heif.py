@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.types import Array
+
 Pixels = NDArray[np.uint8]
 
 SEQUENCES = frozenset({"avis", "hevc", "hevx", "msf1"})
@@ -94,12 +96,12 @@ def beside(data: bytes) -> Beside:
     """
     exif = icc = xmp = b""
     try:
-        meta = next((body for kind, body in _boxes(data) if kind == b"meta"), None)
+        meta = next((body for kind, body in boxes_of(data) if kind == b"meta"), None)
         if meta is None:
             return Beside()
-        boxes = dict(_boxes(meta[4:]))
+        boxes = dict(boxes_of(meta[4:]))
         main = _main(boxes)
-        for place in _properties(dict(_boxes(boxes[b"iprp"]))[b"ipma"], main):
+        for place in _properties(dict(boxes_of(boxes[b"iprp"]))[b"ipma"], main):
             kind, body = list(_all_properties(data))[place - 1]
             if kind == b"colr" and body[:4] in (b"prof", b"rICC"):
                 icc = body[4:]
@@ -135,10 +137,29 @@ def whole_of(data: bytes) -> Whole | None:
         ValueError: it is put together in a way that is not carried out here.
     """
     try:
-        meta = next((body for kind, body in _boxes(data) if kind == b"meta"), None)
-        return None if meta is None else _whole(data, dict(_boxes(meta[4:])))
+        meta = next((body for kind, body in boxes_of(data) if kind == b"meta"), None)
+        return None if meta is None else _whole(data, dict(boxes_of(meta[4:])))
     except (struct.error, IndexError, KeyError):
         return None
+
+
+def to_be_seen(data: bytes, pixels: Array) -> Array:
+    """The main picture of a HEIF file as it is to be seen: cut, turned and mirrored as is said.
+
+    EXIF data say nothing of that here (ISO/IEC 23008-12, annex A).
+
+    Args:
+        data: the file; of one that does not say, or is damaged, the pixels stay as they are.
+        pixels: as its decoder gives them, [H, W, ...].
+    """
+    try:
+        meta = next((body for kind, body in boxes_of(data) if kind == b"meta"), None)
+        boxes = {} if meta is None else dict(boxes_of(meta[4:]))
+        for step in tuple(_steps(boxes[b"iprp"], _main(boxes))):
+            pixels = step(pixels)
+    except (struct.error, IndexError, KeyError):
+        return pixels
+    return np.ascontiguousarray(pixels)
 
 
 def is_sequence(data: bytes) -> bool:
@@ -197,11 +218,11 @@ def _all_properties(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     for meta in _inside(data, b"meta"):
         for iprp in _inside(meta[4:], b"iprp"):
             for ipco in _inside(iprp, b"ipco"):
-                yield from _boxes(ipco)
+                yield from boxes_of(ipco)
 
 
 def _inside(data: bytes, wanted: bytes) -> Iterator[bytes]:
-    return (body for kind, body in _boxes(data) if kind == wanted)
+    return (body for kind, body in boxes_of(data) if kind == wanted)
 
 
 def _whole(data: bytes, boxes: Mapping[bytes, bytes]) -> Whole:
@@ -221,7 +242,8 @@ def _whole(data: bytes, boxes: Mapping[bytes, bytes]) -> Whole:
     return Whole(items, columns, size, tuple(_steps(boxes[b"iprp"], main)))
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def boxes_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The boxes of a file of this kind, or of a box: what each is called, and its content."""
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -239,7 +261,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _items(iinf: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Each item's number, its kind, and what is said beside: its name, and of what type it is."""
-    for kind, body in _boxes(iinf[8 if iinf[0] else 6 :]):
+    for kind, body in boxes_of(iinf[8 if iinf[0] else 6 :]):
         if kind == b"infe" and body[0] >= 2:
             form = ">IH4s" if body[0] > 2 else ">HH4s"
             number, _, what = struct.unpack_from(form, body, 4)
@@ -251,7 +273,7 @@ def _about(iref: bytes, item: int) -> frozenset[int]:
     form = ">I" if iref[:1] == b"\1" else ">H"
     size = struct.calcsize(form)
     found = set()
-    for kind, body in _boxes(iref[4:]):
+    for kind, body in boxes_of(iref[4:]):
         (begin,) = struct.unpack_from(form, body)
         (count,) = struct.unpack_from(">H", body, size)
         if kind == b"cdsc" and item in struct.unpack_from(f">{count}{form[1]}", body, size + 2):
@@ -263,7 +285,7 @@ def _made_of(iref: bytes, item: int) -> tuple[int, ...]:
     """The items that an item is derived from."""
     form = ">I" if iref[0] else ">H"
     size = struct.calcsize(form)
-    for kind, body in _boxes(iref[4:]):
+    for kind, body in boxes_of(iref[4:]):
         if kind == b"dimg" and struct.unpack_from(form, body)[0] == item:
             (count,) = struct.unpack_from(">H", body, size)
             return struct.unpack_from(f">{count}{form[1]}", body, size + 2)
@@ -303,8 +325,8 @@ def _content(data: bytes, boxes: Mapping[bytes, bytes], item: int) -> bytes:
 
 def _steps(iprp: bytes, item: int) -> Iterator[Callable[[Pixels], Pixels]]:
     """What an item's properties say of turning it, in their order."""
-    boxes = dict(_boxes(iprp))
-    properties = list(_boxes(boxes[b"ipco"]))
+    boxes = dict(boxes_of(iprp))
+    properties = list(boxes_of(boxes[b"ipco"]))
     for place in _properties(boxes[b"ipma"], item):
         kind, body = properties[place - 1]
         if kind == b"irot":
@@ -313,7 +335,7 @@ def _steps(iprp: bytes, item: int) -> Iterator[Callable[[Pixels], Pixels]]:
             # As Exif's orientations 4 and 2: rows exchanged, or columns.
             yield _flipped(body[0] & 1)
         elif kind == b"clap":
-            raise ValueError("it is a part of its tiles, cut out of them")
+            yield _cut(*struct.unpack_from(">IIIIiIiI", body))
 
 
 def _turned(quarters: int) -> Callable[[Pixels], Pixels]:
@@ -322,6 +344,23 @@ def _turned(quarters: int) -> Callable[[Pixels], Pixels]:
 
 def _flipped(axis: int) -> Callable[[Pixels], Pixels]:
     return lambda picture: np.flip(picture, axis)
+
+
+def _cut(*about: int) -> Callable[[Pixels], Pixels]:
+    """Keeps the clean aperture (ISO/IEC 14496-12, 12.1.4): its size, and its middle's place."""
+    width, height, right, down = (
+        above / below if below else 0.0
+        for above, below in zip(about[::2], about[1::2], strict=True)
+    )
+
+    def cut(picture: Pixels) -> Pixels:
+        rows, columns = picture.shape[:2]
+        top = max(0, round(down + (rows - height) / 2))
+        left = max(0, round(right + (columns - width) / 2))
+        kept = picture[top : top + round(height), left : left + round(width)]
+        return kept if kept.size else picture
+
+    return cut
 
 
 def _properties(ipma: bytes, item: int) -> list[int]:

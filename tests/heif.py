@@ -19,7 +19,7 @@ def tiled(
     *,
     turned: int | None = None,
     mirrored: int | None = None,
-    cut: bool = False,
+    cut: tuple[int, int] | None = None,
     wide: bool = False,
     thumbnail: bool = False,
     leave_out: int = 0,
@@ -32,7 +32,7 @@ def tiled(
         tile: width and height of a tile; the picture's edges are filled up.
         turned: quarter turns anticlockwise that make it upright.
         mirrored: 0 for rows, 1 for columns exchanged, after that.
-        cut: says that it is cut out of its tiles.
+        cut: width and height of its middle, which alone is to be seen.
         wide: sizes and numbers of 32 bits, which FFmpeg does not read.
         thumbnail: a small picture lies before it.
         leave_out: so many of its tiles it does not name.
@@ -71,11 +71,13 @@ def tiled(
         _full(b"ispe", 0, struct.pack(">II", width, height)),
     ]
     own = [3]
-    for kind, body in ((b"irot", turned), (b"imir", mirrored), (b"clap", 0 if cut else None)):
+    for kind, body in ((b"irot", turned), (b"imir", mirrored), (b"clap", cut)):
         if body is not None:
-            properties.append(
-                _box(kind, bytes([body]) if kind != b"clap" else struct.pack(">8I", *[1] * 8))
-            )
+            if isinstance(body, tuple):
+                content = struct.pack(">IIIIiIiI", body[0], 1, body[1], 1, 0, 1, 0, 1)
+            else:
+                content = bytes([body])
+            properties.append(_box(kind, content))
             own.append(len(properties))
     of_items = [struct.pack(f">{form}BBB", n, 2, 0x81, 2) for n in items]
     of_items.append(struct.pack(f">{form}B{len(own)}B", main, len(own), *own))

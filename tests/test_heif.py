@@ -44,6 +44,7 @@ def read(path) -> np.ndarray:
         ({"turned": 3, "mirrored": 0}, lambda given: np.rot90(given, 3)[::-1]),
         ({"turned": 2, "mirrored": 1}, lambda given: np.rot90(given, 2)[:, ::-1]),
         ({"thumbnail": True}, lambda given: given),
+        ({"cut": (180, 100)}, lambda given: given[25:125, 10:190]),
     ],
 )
 def test_tiles_are_joined_and_turned_upright(tmp_path, picture, said, upright):
@@ -62,7 +63,6 @@ def test_one_tile_is_a_picture_too(tmp_path, picture):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"cut": True}, "a part of its tiles"),
         ({"leave_out": 2}, "it says 3 x 4 tiles and has 10"),
     ],
 )

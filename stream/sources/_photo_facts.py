@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.heif import has_gain_map, has_opacity, is_deep, is_sequence
+from stream.heif import boxes_of, has_gain_map, has_opacity, is_deep, is_sequence
+from stream.types import Array
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 MOTION, GAIN = "motion", "gain"
@@ -30,11 +31,19 @@ _PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 # Radiance's and PFM's samples are floating-point numbers.
 _HDR, PFM = (b"#?RADIANCE", b"#?RGBE"), (b"PF\n", b"Pf\n", b"PF ", b"Pf ")
 _ALPHA_TYPES = (4, 6)
+# In JPEG 2000, of depths that differ from channel to channel.
+_VARIES = 0xFF
 _MOVES = re.compile(rb"(MotionPhoto|MicroVideo)(=[\"']|>)1")
 """Of Google's and Samsung's phones."""
 # Tags of TIFF, and the most pages that are counted.
-_BITS, _EXTRA = 258, 338
+_BITS, _EXTRA, _ORIENTATION = 258, 338, 274
 _MOST = 2
+# By orientation: whether rows, and columns, come in reverse, once those from 5 on are exchanged.
+_REVERSED = (
+    *((False, False), (False, False), (False, True), (True, True), (True, False)),
+    *((False, False), (False, True), (True, True), (True, False)),
+)
+_UPRIGHT, _EXCHANGED = 1, range(5, 9)
 
 
 def beyond(data: bytes) -> set[str]:
@@ -172,6 +181,20 @@ def _directories(data: bytes, order: str) -> Iterator[dict[int, tuple[int, ...]]
         at = struct.unpack_from(f"{order}I", data, at + 2 + 12 * count)[0]
 
 
+def _jp2(data: bytes) -> set[str]:
+    """What the boxes before a JPEG 2000's picture say (ISO/IEC 15444-1, annex I)."""
+    found: set[str] = set()
+    head = next((body for kind, body in boxes_of(data) if kind == b"jp2h"), b"")
+    for kind, body in boxes_of(head):
+        if kind == b"ihdr" and body[10] != _VARIES and (body[10] & 0x7F) + 1 > 8:
+            found.add(DEEP)
+        if kind == b"cdef":  # of each channel its number, what it is for, and of which colour
+            count = struct.unpack_from(">H", body)[0]
+            kinds = struct.unpack_from(f">{3 * count}H", body, 2)[1::3]
+            found |= {ALPHA} if {1, 2} & set(kinds) else set()
+    return found
+
+
 def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture file of which OpenCV gives the colours as they are in it.
 
@@ -197,12 +220,34 @@ def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return changed
 
 
+def orientation_in(exif: bytes) -> int:
+    """How EXIF data say that a stored picture lies, 1 to 8 (Exif 2.3, 4.6.4); 1 is upright."""
+    data = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        return _UPRIGHT
+    with contextlib.suppress(struct.error):
+        for tags in _directories(data, order):
+            (lies, *_) = tags.get(_ORIENTATION, (_UPRIGHT,))
+            return lies if 0 < lies < len(_REVERSED) else _UPRIGHT
+    return _UPRIGHT
+
+
+def turned(stored: Array, orientation: int) -> Array:
+    """A stored picture, [H, W, ...], as it is to be seen by what `orientation_in` says of it."""
+    if orientation in _EXCHANGED:  # rows and columns are exchanged
+        stored = stored.swapaxes(0, 1)
+    rows, columns = _REVERSED[orientation]
+    return stored[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
 _READ: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], set[str]]], ...] = (
     (lambda data: data.startswith(b"\xff\xd8\xff"), _jpeg),
     (lambda data: data.startswith(_PNG), _png),
     (lambda data: data.startswith(_GIF), _gif),
     (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _webp),
     (lambda data: data[4:8] == b"ftyp", _heif),
+    (lambda data: data[4:8] == b"jP  ", _jp2),
     (lambda data: data[:4] in (b"II*\0", b"MM\0*"), _tiff),
 )
 """How files begin, and what reads them."""
