@@ -14,7 +14,7 @@ from stream.compositing.mask_memory import Memory
 from stream.compositing.masks import paste, paste_nearly
 from stream.compositing.mattes import Edge, Matte, union
 from stream.compositing.palette import Colour, colour_of
-from stream.compositing.pasted import Allocate, Block, Pasted
+from stream.compositing.pasted import Block, Pasted
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
 from stream.compositing.soft import Soft, lay, whole
 from stream.compositing.specks import Piece, small_pieces, without_specks
@@ -83,8 +83,8 @@ class Canvas:
         Raises:
             ValueError: the picture has another format.
         """
-        layout(picture.format.name)
         self.picture = picture
+        layout(self._format)
         self.instances = instances
         self.style = style
         self.figures = figures
@@ -122,9 +122,9 @@ class Canvas:
         self._planes: Planes | None = None
         # Asked for with every mask; PyAV makes new objects at each question.
         self.size = picture.height, picture.width
-        name = picture.format.name
-        if paintable(name):
-            self.steps = layout(name)[1]
+        self._format = picture.format.name
+        if paintable(self._format):
+            self.steps = layout(self._format)[1]
             self.encoding = encoding_of(picture)
 
     @property
@@ -172,9 +172,12 @@ class Canvas:
             soft = self._with(self._asked)[index]
             found = None if soft is None else whole(soft, self.size, take, grid, self.margin)
             return None if found is None else Pasted(*found)
-        kernels = compiled()
+        block, kernels = self.block, compiled()
+        if block is not None:
+            return block.pasted(index)
         if kernels is not None:
-            return self._compiled(kernels, index)
+            one = self._pasted_by(kernels, slice(index, index + 1), alone=True)
+            return one.pasted(0)
         mask, box = self._masks[index], self._boxes[index]
         size, threshold, margin = self.size, self.threshold, self.margin
         if exactly:
@@ -186,19 +189,20 @@ class Canvas:
         )
         return None if nearly is None else Pasted(*nearly)
 
-    def _compiled(self, kernels: Kernels, index: int) -> Pasted | None:
-        """Where an instance is, pasted with all others where memory suffices."""
-
-        def block(which: slice, allocate: Allocate) -> Block:
-            masks, boxes = self._masks[which], self._boxes[which]
-            at = (self.size, self.threshold, self.grid, self.margin)
-            return Block(kernels, masks, boxes, *at, allocate)
-
+    @property
+    def block(self) -> Block | None:
+        """All instances, pasted at once; None where they are to be asked for one by one."""
         if self._block is None:
-            self._block = block(slice(None), self.memory.take_within)
-        if self._block.fits:
-            return self._block.pasted(index)
-        return block(slice(index, index + 1), self.memory.take).pasted(0)
+            kernels = None if self._asked.any else compiled()
+            if kernels is None:
+                return None
+            self._block = self._pasted_by(kernels, slice(None))
+        return self._block if self._block.fits else None
+
+    def _pasted_by(self, kernels: Kernels, which: slice, *, alone: bool = False) -> Block:
+        masks, boxes = self._masks[which], self._boxes[which]
+        at = (self.size, self.threshold, self.grid, self.margin)
+        return Block(kernels, masks, boxes, *at, self.memory, alone=alone)
 
     def prepare(self) -> None:
         """Looks at the picture before anything is painted on it, where masks are to be refined."""
@@ -256,6 +260,9 @@ class Canvas:
 
         Found when its mask is pasted, so that it need not be pasted once more.
         """
+        block = self.block
+        if block is not None:
+            return block.crest(index)
         self.want_crests()
         crests = self._crests or {}
         if index not in crests:

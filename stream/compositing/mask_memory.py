@@ -51,6 +51,11 @@ class Memory:
             self._block = np.empty(min(self._most, self._wanted * 5 // 4), np.bool_)
         self._wanted = 0
 
+    @property
+    def rest(self) -> NDArray[np.uint8]:
+        """What is at hand for the frame's next masks: where `take` begins, if it suffices."""
+        return self._block[self._wanted :].view(np.uint8)
+
     def take_within(self, pixels: int) -> NDArray[np.bool_] | None:
         """The same where it is its own until the next frame; None where that would be too much."""
         return self.take(pixels) if self._wanted + pixels <= self._most else None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.mask_memory import Memory
 from stream.compositing.masks import crest
+from stream.compositing.specks import PART
 from stream.compositing.squares import Rimmed, rimmed
 from stream.kernels import Kernels
 from stream.kernels.memory import address_of
 from stream.roi import Window
 
-Allocate = Callable[[int], NDArray[np.bool_] | None]
-"""Gives memory for so many pixels; None where they are too many."""
+Place = tuple[int, int, Window]
+"""Where in memory a mask's first pixel is, how many bytes its rows lie apart, and its window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,12 @@ class Pasted:
         inside: uint8 of the window's size, 1 where the object is, else 0; not to be written to.
         around: the same with the margin around it once more, where that is at hand.
         top: what `crest` is, where that is known.
-        address: where in memory `inside` begins, if `around` holds it and that is known, else 0.
     """
 
     window: Window
     inside: NDArray[np.uint8]
     around: Rimmed | None = None
     top: tuple[float, float] | None = None
-    address: int = 0
 
     def rimmed(self, rim: int) -> Rimmed:
         """The mask with at least so many pixels around it, at most the margin that layers want."""
@@ -58,7 +57,9 @@ class Block:
         threshold: a soft mask above this is the object.
         grid: rows and columns on which windows start.
         margin: pixels to add around, and once more in `Pasted.around`.
-        allocate: gives memory for so many pixels, or None where they are too many.
+        memory: for their pixels.
+        alone: whether they have the memory that the next mask gets too, where it is not enough for
+            all; else they are not pasted then.
 
     Attributes:
         fits: whether there was memory for them; else nothing was pasted.
@@ -73,38 +74,52 @@ class Block:
         threshold: float,
         grid: tuple[int, int],
         margin: int,
-        allocate: Allocate,
+        memory: Memory,
+        *,
+        alone: bool = False,
     ) -> None:
-        cells = (masks.shape[1], masks.shape[2])
-        windows, pixels = kernels.windows(boxes, cells, size, threshold, grid, margin)
-        memory = allocate(pixels)
-        self.fits = memory is not None
-        if memory is None:
-            return
-        self._flat = memory.view(np.uint8)
-        self._address, self._margin = address_of(self._flat), margin
-        tops = kernels.paste(masks, boxes, windows, threshold, self._flat, margin, size)
-        self._windows, self._tops = windows.tolist(), tops.tolist()
-        self._starts, around = [0], 2 * margin
-        for top, bottom, left, right in self._windows:
-            there = bottom > top and right > left
-            area = (bottom - top + around) * (right - left + around) if there else 0
-            self._starts.append(self._starts[-1] + area)
+        asked = masks, boxes, size, threshold, grid, margin, PART
+        flat = memory.rest
+        self._rows, pixels = kernels.objects(*asked, flat)
+        taken = memory.take(pixels) if alone else memory.take_within(pixels)
+        self.fits = taken is not None
+        if taken is not None and (pixels > len(flat) or not memory.kept):
+            flat = taken.view(np.uint8)
+            self._rows, _ = kernels.objects(*asked, flat)
+        self._flat, self._address, self._margin = flat, address_of(flat), margin
 
-    def pasted(self, index: int) -> Pasted | None:
-        """Where an object is; None where no pixel of the picture is its."""
-        row, column = self._tops[index]
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def whole(self, index: int) -> bool:
+        """Whether an object's mask is in one piece, but for large ones, and without small holes."""
+        return not self._rows[index][7]
+
+    def place(self, index: int) -> Place | None:
+        """Where an object's first pixel is; None where no pixel of the picture is its."""
+        top, bottom, left, right, row, _, start, _ = self._rows[index]
         if row < 0:
             return None
-        top, bottom, left, right = self._windows[index]
-        margin, start = self._margin, self._starts[index]
-        height, width = bottom - top, right - left
-        row_of = width + 2 * margin
-        whole = self._flat[start : self._starts[index + 1]].reshape(height + 2 * margin, row_of)
+        return self._address + start, right - left + 2 * self._margin, (top, bottom, left, right)
+
+    def crest(self, index: int) -> tuple[float, float] | None:
+        """The point on top of an object, x and y in pixels of the picture; None likewise."""
+        top, _, left, _, row, column, _, _ = self._rows[index]
+        return None if row < 0 else (left + column + 0.5, float(top + row))
+
+    def pasted(self, index: int) -> Pasted | None:
+        """An object; None where no pixel of the picture is its."""
+        place = self.place(index)
+        if place is None:
+            return None
+        address, stride, window = place
+        margin, height, width = self._margin, window[1] - window[0], window[3] - window[2]
+        first = address - self._address - margin * (stride + 1)
+        lines = height + 2 * margin
+        whole = self._flat[first : first + lines * stride].reshape(lines, stride)
         return Pasted(
-            (top, bottom, left, right),
+            window,
             whole[margin : margin + height, margin : margin + width],
             Rimmed(whole, margin, margin),
-            (left + column + 0.5, float(top + row)),
-            self._address + start + margin * row_of + margin,
+            self.crest(index),
         )

@@ -149,6 +149,9 @@ class Settled:
             free: the window at a spot, moved into the picture; None where it is not free.
         """
         there = self._standing[track]
+        if best == wanted and there.aside == (0, 0):
+            there.better = None
+            return best
         held = free((wanted[0] + there.aside[0], wanted[2] + there.aside[1]))
         if held is not None and held != best:
             since = self._seconds if there.better is None else there.better

@@ -15,7 +15,7 @@ from stream.kernels import compiled
 from stream.roi import Window
 from stream.types import Array
 
-_PART = 1 / 1000
+PART = 1 / 1000
 """Of the object's pixels: what is smaller is left out."""
 _LOOSE = 1 / 500
 """Of what is covered of an object: what is smaller and lies apart is not covered for longer."""
@@ -53,7 +53,7 @@ def small_pieces(masks: NDArray[np.float32], threshold: float) -> list[list[Piec
     kernels = compiled()
     found: list[list[Piece]] = [[] for _ in masks]
     if kernels is not None:
-        for place, *piece in kernels.pieces(masks, threshold, _PART).tolist():
+        for place, *piece in kernels.pieces(masks, threshold, PART).tolist():
             found[place].append(Piece(*piece))
     elif _any_specks(masks, threshold):
         return [list(_small_pieces(mask, threshold)) for mask in masks]
@@ -88,7 +88,7 @@ def _small_pieces(mask: NDArray[np.float32], threshold: float) -> Iterator[Piece
     cells = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.uint8)
     np.greater(mask, threshold, out=cells[1:-1, 1:-1].view(np.bool_))
     # Nothing that takes more cells than this can be as small as a part of the object.
-    most = 4 + 4 * _PART * int(cells.sum())
+    most = 4 + 4 * PART * int(cells.sum())
     for value in (1, 0):
         image = cells if value else 1 - cells
         count, _, stats, _ = cv2.connectedComponentsWithStats(image, connectivity=4)
@@ -119,7 +119,7 @@ def without_specks(
         `inside` itself where there is nothing of that kind, else another array like it.
     """
     tidy = inside
-    most = _PART * int(np.count_nonzero(inside)) if pieces else 0.0
+    most = PART * int(np.count_nonzero(inside)) if pieces else 0.0
     for value, *place in pieces:
         part = _pixels(window, box, cells, place)
         if part is None:

@@ -14,7 +14,7 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.palette import Colour
 from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part, reduce_to
 from stream.kernels import compiled
-from stream.kernels.memory import address_of, plane_of
+from stream.kernels.memory import address_of
 from stream.types import Array
 
 
@@ -56,12 +56,8 @@ def put_all(planes: Planes, sprites: Sequence[tuple[Sprite, int, int]]) -> None:
         for sprite, top, left in sprites:
             sprite.put(planes, top, left)
     elif sprites:
-        there = [
-            (*plane_of(samples), *step)
-            for samples, step in zip(planes.samples, planes.steps, strict=True)
-        ]
         rows = [(top, left, *one.size, *one.addresses) for one, top, left in sprites]
-        kernels.put(np.array(there, np.int64), np.array(rows, np.int64))
+        kernels.put(planes.places, np.array(rows, np.int64))
 
 
 def make_sprite(

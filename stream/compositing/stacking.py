@@ -31,6 +31,10 @@ nothing would be left of it."""
 _BEFORE = 3
 """What the compiled loops say of an object that is before another."""
 
+_NOTHING: NDArray[np.bool_] = np.zeros(1, np.bool_)
+"""What is in front of an object that is alone."""
+_NOTHING.flags.writeable = False
+
 _LIMITS = np.array([_MEETS, _SMALL, _WHOLLY, _SMALLER])
 
 
@@ -147,11 +151,11 @@ class Stack:
         """
         count = len(instances)
         self.order = list(range(count))
-        self.covered: NDArray[np.bool_] = np.zeros(count, np.bool_)
-        self.covers: NDArray[np.bool_] = np.zeros(count, np.bool_)
-        self._ranks = np.ones(count, np.int64)
+        self.covered = self.covers = _NOTHING[:count]
+        self._ranks: NDArray[np.int64] = np.arange(1, count + 1)
         self._plane: NDArray[np.uint8] | NDArray[np.uint16] | None = None
         if count > 1:
+            self.covered, self.covers = np.empty((2, count), np.bool_)
             meets, before = _related(instances.masks, instances.paste_boxes, threshold)
             self.order = _order(instances, before)
             self._ranks[self.order] = np.arange(1, count + 1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.masks import Profile, extent, kept, profile, strips
-from stream.compositing.pasted import Pasted
+from stream.compositing.pasted import Place
 from stream.compositing.planes import Planes, blend_around, blend_shares, part, reduce_to
 from stream.compositing.squares import Rimmed, wide
 from stream.kernels import Kernels, compiled
@@ -90,9 +90,10 @@ def tint(canvas: Canvas, layers: tuple[Tint, ...]) -> None:
     thin = _THIN + 2 * (canvas.margin - strength.side // 2)
     kernels = compiled()
     if kernels is not None and _suits(canvas, strength):
-        every = [(index, _found(canvas, index, tidy=tidy)) for index in canvas.stack.order]
+        order, reach = canvas.stack.order, strength.side // 2
+        every = [(index, _found(canvas, index, reach, tidy=tidy)) for index in order]
         if canvas.memory.kept:  # Else they share memory.
-            there = [(index, one) for index, one in every if one is not None]
+            there = [(index, *one) for index, one in every if one is not None]
             _at_once(kernels, canvas, strength, there, thin)
             return
     for index in canvas.stack.order:
@@ -120,15 +121,25 @@ def _suits(canvas: Canvas, strength: Profile) -> bool:
     )
 
 
-def _found(canvas: Canvas, index: int, *, tidy: bool) -> Pasted | None:
-    return canvas.tidied(index) if tidy else canvas.pasted(index, exactly=False)
+def _found(canvas: Canvas, index: int, rim: int, *, tidy: bool) -> tuple[Place, object] | None:
+    """Where an object's pixels are, and what holds them there."""
+    block = canvas.block
+    if block is not None and (block.whole(index) or not tidy):
+        place = block.place(index)
+        return None if place is None else (place, block)
+    found = canvas.tidied(index) if tidy else canvas.pasted(index, exactly=False)
+    if found is None:
+        return None
+    mask = found.rimmed(rim)
+    wide = mask.whole.shape[1]
+    return (address_of(mask.whole) + mask.row * wide + mask.column, wide, found.window), mask
 
 
 def _at_once(
     kernels: Kernels,
     canvas: Canvas,
     strength: Profile,
-    found: Sequence[tuple[int, Pasted]],
+    found: Sequence[tuple[int, Place, object]],
     thin: int,
 ) -> None:
     """Tints all objects by the compiled loops.
@@ -137,47 +148,28 @@ def _at_once(
         kernels: those loops.
         canvas: the frame.
         strength: how colours cover.
-        found: the objects' places and pixels, what is farthest behind first.
+        found: the objects, what is farthest behind first: where their pixels are, and what holds
+            them there.
         thin: up to how many pixels across an object may have none deep inside.
     """
+    if not found:
+        return
+    planes = canvas.planes  # Not before: a picture without objects is not copied.
     stack = canvas.stack
     covered, covers = stack.covered.tolist(), stack.covers.tolist()
-    held: list[Pasted | Rimmed] = []  # What `objects` point to.
     objects: list[Object] = []
-    for index, one in found:
-        held.append(one if one.address else one.rimmed(strength.side // 2))
-        top, bottom, left, right = one.window
-        slim = min(bottom - top, right - left) <= thin
-        luma, *chroma = canvas.encoding.codes(canvas.colour(index))
-        blue, red = chroma or (0, 0)
-        objects.append(
-            Object(
-                *_place(held[-1]),
-                strength.bare if slim else 256,
-                one.window,
-                covered[index],
-                covers[index],
-                (luma, blue, red),
-            )
-        )
-    if found:
-        planes = canvas.planes  # Not before: a picture without objects is not copied.
-        kernels.tint(
-            objects,
-            canvas.memory.plane("ranks", canvas.size) if any(covers) else None,
-            strength.side,
-            strength.shares,
-            [np.asarray(one, np.uint8) for one in planes.samples],
-            planes.grid[0],
-        )
-
-
-def _place(mask: Pasted | Rimmed) -> tuple[int, int]:
-    """Where in memory a mask begins, and how many bytes its rows lie apart."""
-    if isinstance(mask, Pasted):
-        return mask.address, mask.inside.strides[0]
-    wide = mask.whole.shape[1]
-    return address_of(mask.whole) + mask.row * wide + mask.column, wide
+    for index, (address, stride, window), _ in found:
+        slim = min(window[1] - window[0], window[3] - window[2]) <= thin
+        codes = planes.encoding.codes(canvas.colour(index))
+        bare = strength.bare if slim else 256
+        objects.append(Object(address, stride, bare, window, covered[index], covers[index], codes))
+    kernels.tint(
+        objects,
+        canvas.memory.plane("ranks", canvas.size) if any(covers) else None,
+        strength.side,
+        strength.shares,
+        planes.places,
+    )
 
 
 def _pieces(inside: NDArray[np.uint8], planes: Planes, reach: int) -> Iterator[tuple[slice, slice]]:

@@ -123,6 +123,10 @@ INLINE int any_word(words value) { return any_bit((bytes)value); }
 void stream_lay(u8 *samples, ptrdiff_t samples_stride, const u8 *inside, ptrdiff_t stride, ptrdiff_t rows,
                 ptrdiff_t columns, int value);
 
+/* See specks.c. */
+int64_t stream_pieces(int64_t count, const float *masks, int64_t rows, int64_t columns, float threshold, double part,
+                      u8 *scratch, int64_t most, int32_t *found);
+
 INLINE double least_of(double one, double other) { return one < other ? one : other; }
 INLINE double most_of(double one, double other) { return one > other ? one : other; }
 

@@ -241,27 +241,6 @@ INLINE void paste_object(const Mask *mask, const double *box, const ptrdiff_t *w
     }
 }
 
-/* `paste_object` of many masks of one size; what comes of each lies after the one before.
- *
- * windows: four for each; an empty one where nothing is to be done.
- */
-EXPORT void stream_paste(ptrdiff_t count, const float *cells, int rows, int columns, const float *boxes,
-                         const int64_t *windows, float level, ptrdiff_t rim, u8 *out, void *scratch, int64_t *tops) {
-    for (ptrdiff_t index = 0; index < count; index++) {
-        const Mask mask = {cells + index * rows * columns, rows, columns, 1};
-        const int64_t *from = windows + 4 * index;
-        const ptrdiff_t window[4] = {(ptrdiff_t)from[0], (ptrdiff_t)from[1], (ptrdiff_t)from[2], (ptrdiff_t)from[3]};
-        double box[4];
-        for (int edge = 0; edge < 4; edge++) box[edge] = boxes[4 * index + edge];
-        int64_t *top = tops + 2 * index;
-        top[0] = top[1] = -1;
-        if (window[1] <= window[0] || window[3] <= window[2]) continue;
-        const ptrdiff_t stride = columns_of(from) + 2 * rim;
-        paste_object(&mask, box, window, level, out + rim * stride + rim, stride, rim, scratch, top);
-        out += stride * (rows_of(from) + 2 * rim);
-    }
-}
-
 /* Where a mask of so many cells may be above a threshold within a picture, in whole pixels; returns whether anywhere.
  * See `roi.mask_window`. */
 INLINE int window_of_mask(const float *box, int rows, int columns, int height, int width, double threshold, double *lines) {
@@ -276,29 +255,65 @@ INLINE int window_of_mask(const float *box, int rows, int columns, int height, i
     return lines[3] > lines[2] && lines[1] > lines[0];
 }
 
-/* Where masks may be above a threshold, `margin` pixels around it included, on a grid within the picture: four numbers
- * each, all 0 where nowhere. Returns how many pixels they have with a rim of the margin. */
-VISIBLE int64_t stream_windows(ptrdiff_t count, const float *boxes, int rows, int columns, int height, int width,
-                               double threshold, int grid_rows, int grid_columns, int margin, int64_t *windows) {
-    int64_t pixels = 0;
+/* Where a mask may be above a threshold, `margin` pixels around it included, on a grid within the picture: four numbers,
+ * all 0 where nowhere. Returns how many pixels it has with a rim of the margin. */
+INLINE int64_t window_on_grid(const float *box, int rows, int columns, int height, int width, double threshold,
+                              int grid_rows, int grid_columns, int margin, int64_t *window) {
+    double lines[4];
+    memset(window, 0, 4 * sizeof(int64_t));
+    if (!window_of_mask(box, rows, columns, height, width, threshold, lines)) return 0;
+    int64_t first = (int64_t)most_of(0, lines[0] - margin), before = (int64_t)most_of(0, lines[2] - margin);
+    int64_t last = (int64_t)lines[1] + margin, after = (int64_t)lines[3] + margin;
+    first -= first % grid_rows;
+    before -= before % grid_columns;
+    last += (grid_rows - last % grid_rows) % grid_rows;
+    after += (grid_columns - after % grid_columns) % grid_columns;
+    window[0] = first;
+    window[1] = last < height ? last : height;
+    window[2] = before;
+    window[3] = after < width ? after : width;
+    return (rows_of(window) + 2 * margin) * (columns_of(window) + 2 * margin);
+}
+
+/* An object of a picture: where it lies, `top` of `paste_object`, at which byte its first pixel is, and how many small
+ * pieces and holes its mask has. */
+typedef struct {
+    int64_t window[4], top[2], start, pieces;
+} Pasted;
+
+/* `paste_object` of many masks of one size, where they may be above a threshold; what comes of each lies after the one
+ * before.
+ *
+ * most: bytes of `out`; where they are not enough nothing is pasted.
+ * scratch: what `sample` takes for the whole picture, or `stream_pieces`.
+ * Returns how many bytes it takes. */
+VISIBLE int64_t stream_objects(ptrdiff_t count, const float *cells, int rows, int columns, const float *boxes, int height,
+                               int width, double threshold, int grid_rows, int grid_columns, int margin, double part,
+                               int64_t most, u8 *out, u8 *scratch, Pasted *found) {
+    int64_t taken = 0;
     for (ptrdiff_t index = 0; index < count; index++) {
-        int64_t *window = windows + 4 * index;
-        double lines[4];
-        memset(window, 0, 4 * sizeof(int64_t));
-        if (!window_of_mask(boxes + 4 * index, rows, columns, height, width, threshold, lines)) continue;
-        int64_t first = (int64_t)most_of(0, lines[0] - margin), before = (int64_t)most_of(0, lines[2] - margin);
-        int64_t last = (int64_t)lines[1] + margin, after = (int64_t)lines[3] + margin;
-        first -= first % grid_rows;
-        before -= before % grid_columns;
-        last += (grid_rows - last % grid_rows) % grid_rows;
-        after += (grid_columns - after % grid_columns) % grid_columns;
-        window[0] = first;
-        window[1] = last < height ? last : height;
-        window[2] = before;
-        window[3] = after < width ? after : width;
-        pixels += (window[1] - window[0] + 2 * margin) * (window[3] - window[2] + 2 * margin);
+        Pasted *one = found + index;
+        const int64_t takes = window_on_grid(boxes + 4 * index, rows, columns, height, width, threshold, grid_rows,
+                                             grid_columns, margin, one->window);
+        one->top[0] = one->top[1] = -1;
+        one->start = taken + margin * (columns_of(one->window) + 2 * margin) + margin;
+        one->pieces = 0;
+        taken += takes;
     }
-    return pixels;
+    if (taken > most) return taken;
+    for (ptrdiff_t index = 0; index < count; index++) {
+        Pasted *one = found + index;
+        if (rows_of(one->window) < 1 || columns_of(one->window) < 1) continue;
+        const Mask mask = {cells + index * rows * columns, rows, columns, 1};
+        const int64_t *from = one->window;
+        const ptrdiff_t window[4] = {(ptrdiff_t)from[0], (ptrdiff_t)from[1], (ptrdiff_t)from[2], (ptrdiff_t)from[3]};
+        double box[4];
+        for (int edge = 0; edge < 4; edge++) box[edge] = boxes[4 * index + edge];
+        paste_object(&mask, box, window, (float)threshold, out + one->start, columns_of(from) + 2 * margin, margin,
+                     scratch, one->top);
+        if (one->top[0] >= 0) one->pieces = stream_pieces(1, mask.cells, rows, columns, (float)threshold, part, scratch, 0, NULL);
+    }
+    return taken;
 }
 
 /* How masks fall off at their edges, as `mattes.fall_of` has it: where they lie, all 0 where nowhere, and the gain and the

@@ -22,22 +22,19 @@ from stream.kernels.memory import (
     plane_of,
     scratch_of,
 )
+from stream.kernels.specks import runs_in
 
 
 class Masks(Loops):
     """Brings masks to the pixels of a picture."""
 
     kinds: ClassVar[dict[str, Kind]] = {
-        "windows": (
-            (LENGTH, ADDRESS, *(NUMBER,) * 4, REAL, *(NUMBER,) * 3, ADDRESS),
-            COUNT,
-        ),
-        "paste": (
+        "objects": (
             (
-                *(LENGTH, ADDRESS, NUMBER, NUMBER, ADDRESS, ADDRESS),
-                *(FRACTION, LENGTH, ADDRESS, ADDRESS, ADDRESS),
+                *(LENGTH, ADDRESS, NUMBER, NUMBER, ADDRESS, NUMBER, NUMBER, REAL),
+                *(NUMBER, NUMBER, NUMBER, REAL, COUNT, ADDRESS, ADDRESS, ADDRESS),
             ),
-            None,
+            COUNT,
         ),
         "falls": (
             (LENGTH, ADDRESS, *(NUMBER,) * 4, REAL, REAL, NUMBER, ADDRESS, ADDRESS),
@@ -53,90 +50,54 @@ class Masks(Loops):
         ),
     }
 
-    _windows: Function
-    _paste: Function
+    _objects: Function
     _falls: Function
     _soft: Function
     _union: Function
 
-    def windows(
+    def objects(
         self,
+        masks: NDArray[np.float32],
         boxes: NDArray[np.float32],
-        cells: tuple[int, int],
         size: tuple[int, int],
         threshold: float,
         grid: tuple[int, int],
         margin: int,
-    ) -> tuple[NDArray[np.int64], int]:
-        """Where masks may be above a threshold, and a margin, on a grid.
-
-        Args:
-            boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
-            cells: rows and columns of the masks.
-            size: the picture's height and width in pixels.
-            threshold: 0..1.
-            grid: rows and columns on which windows start, and end unless the picture ends.
-            margin: pixels to add around.
-
-        Returns:
-            int64 [N, 4], rows y1 to y2 and columns x1 to x2, ends exclusive, all 0 where nowhere;
-            and how many pixels they have with the margin around them once more.
-        """
-        boxes = np.ascontiguousarray(boxes, np.float32)
-        found = np.empty((len(boxes), 4), np.int64)
-        pixels: int = self._windows(
-            len(boxes),
-            address_of(boxes),
-            *cells,
-            *size,
-            threshold,
-            *grid,
-            margin,
-            address_of(found),
-        )
-        return found, pixels
-
-    def paste(
-        self,
-        masks: NDArray[np.float32],
-        boxes: NDArray[np.float32],
-        windows: NDArray[np.int64],
-        threshold: float,
+        part: float,
         out: NDArray[np.uint8],
-        margin: int,
-        size: tuple[int, int],
-    ) -> NDArray[np.int64]:
+    ) -> tuple[list[list[int]], int]:
         """Where `roi.sample_mask` is above a threshold, with a margin like the outermost pixels.
 
         Args:
             masks: float32 [N, M, M], 0..1.
-            boxes: float32 [N, 4].
-            windows: from `windows`.
-            threshold: 0..1.
-            out: uint8 of all their pixels; becomes 1 or 0, mask after mask, each with its margin.
-            margin: pixels on each side.
+            boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
             size: the picture's height and width in pixels.
+            threshold: 0..1.
+            grid: rows and columns on which windows start, and end unless the picture ends.
+            margin: pixels to add around, and once more around what is written.
+            part: see `Specks.pieces`.
+            out: uint8, contiguous; becomes 1 or 0, mask after mask, each with its margin, if it has
+                as many bytes as are told.
 
         Returns:
-            int64 [N, 2]: the row of the topmost pixel, and the column of the middle one an eighth
-            of the window below it, from the window's first; -1 where no pixel is above it.
+            Eight numbers for each mask, and how many bytes all take. The first four are its window:
+            rows y1 to y2 and columns x1 to x2, ends exclusive, all 0 where it is nowhere. Where it
+            was written follow the row of the topmost pixel, and the column of the middle one an
+            eighth of the window below it, from the window's first, -1 where no pixel is above the
+            threshold; at which byte the window's first pixel is; and how many small pieces and
+            holes `Specks.pieces` finds.
         """
         masks = np.ascontiguousarray(masks, np.float32)
         boxes = np.ascontiguousarray(boxes, np.float32)
-        tops = np.empty((len(masks), 2), np.int64)
-        self._paste(
-            len(masks),
-            address_of(masks),
-            *masks.shape[1:],
-            address_of(boxes),
-            address_of(windows),
-            threshold,
-            margin,
-            address_of(out),
-            scratch_of(_sampling(sum(size), masks.shape[2])),
-            address_of(tops),
+        count, rows, columns = masks.shape
+        found = np.empty((count, 8), np.int64)
+        scratch = max(_sampling(size[0] + size[1], columns), runs_in(rows, columns))
+        taken: int = self._objects(
+            *(count, address_of(masks), rows, columns, address_of(boxes), *size, threshold),
+            *(*grid, margin, part, len(out), address_of(out)),
+            *(scratch_of(scratch), address_of(found)),
         )
-        return tops
+        return found.tolist(), taken
 
     def falls(
         self,

@@ -44,13 +44,16 @@ INLINE int32_t runs_of_row(const u8 *row, int32_t width, int32_t y, Run *runs, i
  * have several, or holes, only. What is around a mask is none of it.
  *
  * part: of a mask's cells; four times as many and four more are small.
- * row, runs: for a row of cells and two more, and for as many runs as a mask has cells with one more on each side.
+ * scratch: for a row of cells and two more, rounded up to 8 bytes, and for as many runs as a mask has cells with one more
+ * on each side.
  * found: of each its mask, whether it is a piece, and its row, column, height and width in cells; at most so many are
  * written down.
  * Returns how many there are. */
 EXPORT int64_t stream_pieces(int64_t count, const float *masks, int64_t rows, int64_t columns, float threshold,
-                             double part, u8 *row, Run *runs, int64_t most, int32_t *found) {
+                             double part, u8 *scratch, int64_t most, int32_t *found) {
     const int32_t width = (int32_t)columns + 2;
+    u8 *row = scratch;
+    Run *runs = (Run *)(scratch + (width + 7) / 8 * 8);
     int64_t many = 0;
     for (int64_t one = 0; one < count; one++, masks += rows * columns) {
         int32_t before = 0, last = 0;

@@ -30,7 +30,7 @@ class Specks(Loops):
         "pieces": (
             (
                 *(COUNT, ADDRESS, COUNT, COUNT, FRACTION),
-                *(REAL, ADDRESS, ADDRESS, COUNT, ADDRESS),
+                *(REAL, ADDRESS, COUNT, ADDRESS),
             ),
             COUNT,
         ),
@@ -56,15 +56,19 @@ class Specks(Loops):
         """
         masks = np.ascontiguousarray(masks, np.float32)
         count, rows, columns = masks.shape
-        row = columns + 2 + -(columns + 2) % 8
-        scratch = scratch_of(row + _RUN * (rows + 2) * (columns + 2))
+        scratch = scratch_of(runs_in(rows, columns))
         most = 64
         while True:
             found = np.empty((most, 6), np.int32)
             many: int = self._pieces(
                 *(count, address_of(masks), rows, columns, threshold),
-                *(part, scratch, scratch + row, most, address_of(found)),
+                *(part, scratch, most, address_of(found)),
             )
             if many <= most:
                 return found[:many]
             most = many
+
+
+def runs_in(rows: int, columns: int) -> int:
+    """Bytes for what is made of a mask of so many cells on the way."""
+    return columns + 2 + -(columns + 2) % 8 + _RUN * (rows + 2) * (columns + 2)

@@ -239,15 +239,16 @@ typedef struct {
  *
  * plane: of the picture's size, all 0; scratch: of the largest window with half a square around it; of no use where
  * nothing is in front of anything.
+ * places: of each of the picture's planes, as `stream_put` has them.
  */
 EXPORT void stream_tint(ptrdiff_t count, const int64_t *told, u8 *plane, ptrdiff_t plane_stride, u8 *scratch, int side,
-                        const u16 *shares, const int64_t *samples, int planes, int step) {
+                        const u16 *shares, const int64_t *places, int planes) {
     const Object *objects = (const Object *)told;
     const Strength strength = strength_of(side, shares);
-    Planes picture = {{0}, {0}, planes, step};
-    for (int place = 0; place < planes; place++) {
-        picture.samples[place] = (u8 *)(intptr_t)samples[2 * place];
-        picture.strides[place] = (ptrdiff_t)samples[2 * place + 1];
+    Planes picture = {{0}, {0}, planes, (int)places[4 * planes - 2]};
+    for (int at = 0; at < planes; at++) {
+        picture.samples[at] = (u8 *)(intptr_t)places[4 * at];
+        picture.strides[at] = (ptrdiff_t)places[4 * at + 1];
     }
     for (ptrdiff_t place = 0; place < count; place++) {
         const Object *one = objects + place;

@@ -55,7 +55,7 @@ class Tint(Loops):
         "tint": (
             (
                 *(LENGTH, ADDRESS, *PLANE, ADDRESS),
-                *(NUMBER, ADDRESS, ADDRESS, NUMBER, NUMBER),
+                *(NUMBER, ADDRESS, ADDRESS, NUMBER),
             ),
             None,
         ),
@@ -69,8 +69,7 @@ class Tint(Loops):
         ranks: NDArray[np.uint8] | None,
         side: int,
         shares: NDArray[np.uint16],
-        samples: Sequence[NDArray[np.uint8]],
-        step: int,
+        planes: NDArray[np.int64],
     ) -> None:
         """Blends colours into objects, by how much of a square around each pixel is the object's.
 
@@ -81,8 +80,9 @@ class Tint(Loops):
             ranks: uint8 of the picture's size, all 0; None where nothing is in front of anything.
             side: of the square around each pixel over which a mask is counted; odd, 3 to 15.
             shares: uint16 [256], how much of a pixel stays, of 256, by what was counted; 256 for 0.
-            samples: uint8, the picture's planes: one, or three; at most `WIDEST` columns.
-            step: rows and columns of the first plane for each sample of the others, 1 or 2.
+            planes: int64 [1 or 3, 4] of the picture's planes, of at most `WIDEST` columns: where in
+                memory its uint8 samples begin, how many bytes its rows lie apart, and rows and
+                columns of the first for one of its own, 1 or 2 of both.
         """
         around, most = 2 * (side // 2), 0
         if ranks is not None:
@@ -95,16 +95,13 @@ class Tint(Loops):
             for mask, stride, bare, window, covered, covers, codes in objects
             for number in (mask, stride, bare, *window, covered, covers, *codes)
         ]
-        told += [number for one in samples for number in plane_of(one)]
         numbers = np.array(told, np.int64)
-        address = address_of(numbers)
         self._tint(
             len(objects),
-            address,
+            address_of(numbers),
             *((0, 0, 0) if ranks is None else (*plane_of(ranks), scratch_of(most))),
             side,
             address_of(shares),
-            address + 8 * (len(told) - 2 * len(samples)),
-            len(samples),
-            step,
+            address_of(planes),
+            len(planes),
         )

@@ -12,7 +12,14 @@ from stream.compositing.planes import (
     reduce_to,
     writable_planes,
 )
+from stream.kernels.memory import plane_of
 from tests.compositing.pictures import FORMATS, astronaut, memory
+
+
+def assert_places(planes):
+    """That compiled loops are told of the samples that the views show."""
+    told = [(*plane_of(one), *step) for one, step in zip(planes.samples, planes.steps, strict=True)]
+    assert planes.places.tolist() == [list(one) for one in told]
 
 
 @pytest.mark.parametrize("pixels", FORMATS)
@@ -20,6 +27,7 @@ def test_views_are_the_pictures_own_memory(pixels):
     picture = astronaut(50, 37, pixels)
     planes = writable_planes(picture)
     assert planes.size == (37, 50)
+    assert_places(planes)
     for view, whole in zip(planes.samples, memory(picture), strict=True):
         assert np.shares_memory(view, whole)
         assert view.dtype == (np.uint8 if planes.encoding.depth == 8 else np.uint16)
@@ -37,7 +45,9 @@ def test_a_picture_upside_down_in_memory_is_painted_the_right_way_up():
     picture = graph.pull()
     assert picture.planes[0].line_size < 0
     before = picture.to_ndarray(format="gray")
-    luma = writable_planes(picture).samples[0]
+    planes = writable_planes(picture)
+    assert_places(planes)
+    luma = planes.samples[0]
     blend(luma[:5], np.full((5, 64), 255, np.uint8), 235)
     after = picture.to_ndarray(format="gray")
     assert (after[:5] == 255).all()

@@ -184,9 +184,11 @@ class LabelPainter:
         settled = self.settled
         if track is None:
             return place(size, point, room, grid, taken)
-        first = above(settled.point(track, point, size[0]), size, room, grid)
-        spot = settled.wanted(track, (first[0], first[2]), size)
-        wanted = _window(spot, size, room, grid)
+        wanted = above(settled.point(track, point, size[0]), size, room, grid)
+        now = wanted[0], wanted[2]
+        spot = settled.wanted(track, now, size)
+        if spot != now:
+            wanted = _window(spot, size, room, grid)
 
         def free(spot: tuple[int, int]) -> Window | None:
             window = _window(spot, size, room, grid)
