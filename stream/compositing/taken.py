@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from stream.roi import Window
 
 _CELLS = 24
 """Cells along a picture's longer side. A label is about as large as one of them."""
+
+_FEW = 16
+"""Windows up to which asking each is quicker than finding cells."""
 
 
 class Taken:
@@ -30,10 +33,13 @@ class Taken:
 
     def add(self, window: Window) -> None:
         """Takes a window; one that is taken already stays so."""
-        if window not in self._order:
-            self._order[window] = len(self._order)
-            for cell in self._touched(window):
-                self._there.setdefault(cell, []).append(window)
+        if window in self._order:
+            return
+        self._order[window] = len(self._order)
+        if len(self._order) > _FEW:
+            for one in (window,) if self._there else self._order:
+                for cell in self._touched(one):
+                    self._there.setdefault(cell, []).append(one)
 
     def free(self, window: Window) -> bool:
         """Whether a window overlaps none that is taken."""
@@ -41,8 +47,8 @@ class Taken:
         if window in self._refused:
             return False
         top, bottom, left, right = window
-        for cell in self._touched(window):
-            for one in self._there.get(cell, ()):
+        for some in self._near(window):
+            for one in some:
                 if top < one[1] and one[0] < bottom and left < one[3] and one[2] < right:
                     self._refused.add(window)
                     return False
@@ -50,14 +56,22 @@ class Taken:
 
     def in_the_way(self, window: Window) -> list[Window]:
         """The windows that one overlaps, each once, in the order in which they were taken."""
+        if self.free(window):
+            return []
         top, bottom, left, right = window
         found = {
             one
-            for cell in self._touched(window)
-            for one in self._there.get(cell, ())
+            for some in self._near(window)
+            for one in some
             if top < one[1] and one[0] < bottom and left < one[3] and one[2] < right
         }
         return sorted(found, key=self._order.__getitem__)
+
+    def _near(self, window: Window) -> Iterable[Collection[Window]]:
+        """Windows that it may overlap, some of them more than once."""
+        if not self._there:
+            return (self._order,)
+        return [self._there.get(cell, ()) for cell in self._touched(window)]
 
     def _touched(self, window: Window) -> list[tuple[int, int]]:
         cell = self._cell
