@@ -10,6 +10,8 @@ import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
+from stream.sources._multipart import open_pictures
+
 _ANALYSED = (1.5, 12.0, 60.0)
 """Seconds of a stream in which FFmpeg looks for what it brings. What a stream is shows in its
 first second, except where its picture is announced with a key frame only."""
@@ -82,7 +84,8 @@ class Way:
     Attributes:
         scheme: the address's, in small letters.
         transport: how RTSP carries its packets.
-        container: FFmpeg's name of the format; None where FFmpeg finds out.
+        container: "mjpeg" where pictures are found by their own marks, whatever is around them;
+            None where FFmpeg finds out what comes.
         analysed: seconds of the stream in which it is found out what it brings.
         late: whether it has shown too late what it brings, once.
     """
@@ -109,9 +112,10 @@ class Way:
             SlowError: it takes longer to find out what it brings.
         """
         began, most = time.monotonic(), opening + self.longer
+        if self.container is not None:
+            return open_pictures(address, self._options(), most, reading, hwaccel)
         container = av.open(
             address,
-            format=self.container,
             options=self._options(),
             timeout=(most, reading),
             metadata_errors="replace",
@@ -169,6 +173,20 @@ class Way:
         return options
 
     @property
+    def beside(self) -> Way | None:
+        """The way to try beside this one where nothing comes of it for a while.
+
+        FFmpeg waits for ever for the end of motion JPEG's first picture where nothing says where
+        that is.
+        """
+        return None if self.longer else self._by_marks
+
+    @property
+    def _by_marks(self) -> Way | None:
+        by_http = self.scheme in {"http", "https"} and self.container is None
+        return replace(self, container="mjpeg") if by_http else None
+
+    @property
     def settled(self) -> Way:
         """This way, which has brought pictures."""
         return replace(self, late=False)
@@ -200,7 +218,7 @@ class Way:
         if undecided and self.scheme in {"http", "https"}:
             # Cameras give the parts of their motion JPEG many types, or none, of which FFmpeg
             # takes one. The pictures can be found by their own marks.
-            return replace(self, container=None if self.container else "mjpeg")
+            return self._by_marks or replace(self, container=None)
         broken = getattr(error, "errno", None) in _BROKEN
         return self if undecided or broken or isinstance(error, av.EOFError) else None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import av
@@ -20,6 +20,7 @@ from stream.queues import Closed
 from stream.sources._arrivals import UNREAD
 from stream.sources._connecting import UNTIMED, ChangedError, Patience, Way, is_lasting, reason
 from stream.sources._damage import told_of_losses
+from stream.sources._first import HINT_SECONDS, First
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
 from stream.sources._outages import Outages
@@ -36,11 +37,6 @@ from stream.words import counted
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
 
 __all__ = ["SCHEMES", "NetworkSource", "Patience"]
-
-_log = logging.getLogger(__name__)
-
-_HINT_SECONDS = 2.0
-"""After which somebody who waits for a key frame is told so."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds between attempts to reconnect. The longest is short: a source that is back should be
@@ -153,8 +149,12 @@ class NetworkSource(LiveSource):
         refused: SourceError | None = None
         tried: list[Way] = []
         while True:
-            reader = self._reader = self._connect()
-            event = self._first_event(reader)
+            opening, reading = self._for_opening, self._patience.reading + 2
+            first = First(self._name, self._way, self._connect, opening=opening, reading=reading)
+            try:
+                event = first.outcome()
+            finally:
+                self._reader, self._way = first.reader, first.way
             if isinstance(event, Opened):
                 return event
             if not isinstance(event.error, SourceError):
@@ -166,31 +166,7 @@ class NetworkSource(LiveSource):
             if way is None or tried.count(way) > 1:
                 raise refused
             self._way = way
-            reader.stop()
-
-    def _first_event(self, reader: StreamReader) -> Opened | Ended:
-        """What comes of a connection.
-
-        As long as packets come there is hope for a picture: the next key frame may be a minute
-        away.
-        """
-        began, said = time.monotonic(), False
-        while True:
-            now = time.monotonic()
-            silent = now - reader.heard if reader.heard else now - began
-            patience = self._patience.reading + 2 if reader.heard else self._for_opening
-            if silent > patience:
-                raise SourceError(f"nothing came from {self._name} within {patience:g} s")
-            if now - began > self._way.for_a_picture:
-                return Ended(SourceError(f"{self._name} sends, but no picture can be decoded"))
-            event = reader.events.take(_HINT_SECONDS)
-            if reader.opened is not None:
-                return reader.opened
-            if isinstance(event, Ended):
-                return event
-            if reader.heard and not said:
-                said = True
-                _log.warning("%s sends; waiting for its next key frame", self._name)
+            first.reader.stop()
 
     @property
     def _for_opening(self) -> float:
@@ -200,10 +176,10 @@ class NetworkSource(LiveSource):
         """
         return 2 * self._patience.opening + 2 + self._way.longer
 
-    def _connect(self) -> StreamReader:
+    def _connect(self, way: Way) -> StreamReader:
         self._opening_since, self._open_now = time.monotonic(), False
         return StreamReader(
-            self._open,
+            partial(self._open, way),
             self._describe,
             audio=self._audio,
             sounds=self._sounds,
@@ -213,14 +189,14 @@ class NetworkSource(LiveSource):
             whole=self._whole,
         )
 
-    def _open(self) -> InputContainer:
+    def _open(self, way: Way) -> InputContainer:
         how = self._patience.opening, self._patience.reading, self._hardware.accelerator
         try:
-            container = self._way.open(self._address, *how)
+            container = way.open(self._address, *how)
         except av.ProtocolNotFoundError:
-            if self._way.scheme != "srt":
+            if way.scheme != "srt":
                 raise
-            container = Way("udp", analysed=self._way.analysed).open(self._relayed(), *how)
+            container = Way("udp", analysed=way.analysed).open(self._relayed(), *how)
         self._open_now = True
         return container
 
@@ -259,8 +235,8 @@ class NetworkSource(LiveSource):
         """Whether the source is gone, or has just come back."""
         now = time.monotonic()
         waited = now - self._pictured.at
-        if not self._outages.under_way and waited > max(_HINT_SECONDS, self._patience.reading):
-            sends = self._reader and self._reader.silence() < _HINT_SECONDS
+        if not self._outages.under_way and waited > max(HINT_SECONDS, self._patience.reading):
+            sends = self._reader and self._reader.silence() < HINT_SECONDS
             none = f"no picture for {waited:.0f} s"
             return ("waiting for the source's next key frame" if sends else none,)
         return self._outages.notes(now, waited)
@@ -385,6 +361,6 @@ class NetworkSource(LiveSource):
         if self._closed.is_set():
             return
         self._timeline.reconnected()
-        self._reader = self._connect()
+        self._reader = self._connect(self._way)
         if self._closed.is_set():
             self._reader.stop()

@@ -21,6 +21,7 @@ from stream.sources._arrivals import Arrivals, is_known
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage
+from stream.sources._multipart import let_go
 from stream.sources._pacing import is_hls
 from stream.sources._senders import Marks, Sender
 from stream.sources._variants import chosen
@@ -240,7 +241,7 @@ class StreamReader:
             try:
                 self._read(container)
             finally:
-                container.close()
+                let_go(container)
         except StreamError as known:
             error = known
         except (av.FFmpegError, OSError, LookupError, ValueError, RuntimeError) as raised:
