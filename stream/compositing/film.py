@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import av
 from av.container import InputContainer
 from av.filter import Graph
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stream.compositing.encoding import Encoding
 from stream.errors import UsageError
+from stream.photo_facts import is_animation
 from stream.pixels import MATRICES
+from stream.webp import Animation, Canvas, animation_of, is_animated
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _FAR = 10.0
@@ -31,6 +37,9 @@ _TURNS = {
 }
 _SHORTEST = 1e-3
 _STILLS = (".heic", ".heif", ".hif")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEAD = 21
+_TICK = Fraction(1, 1000)
 
 
 class _Shot(NamedTuple):
@@ -60,7 +69,7 @@ class Film:
         self._current: _Shot | None = None
         self._following: _Shot | None = None
         self._length: float | None = None
-        self._origin = 0.0
+        self._origin: float | None = None
         self.shape = 1.0
         """How wide a sample is, as a multiple of its height."""
         try:
@@ -78,9 +87,9 @@ class Film:
             UsageError: the file can no longer be read.
         """
         shot = self._begin() if self._current is None else self._current
-        if self._length is None and self._origin == 0:
-            # Nobody says how long it is, so it begins with what is first asked for.
-            self._origin = seconds
+        if self._origin is None:
+            # Where nobody says how long it is, it begins with what is first asked for.
+            self._origin = seconds if self._length is None else 0.0
         wanted = self._within(seconds)
         if wanted < shot.start:
             shot = self._begin()
@@ -105,28 +114,21 @@ class Film:
             container.close()
 
     def _within(self, seconds: float) -> float:
-        seconds += _ROUNDING - self._origin
+        seconds += _ROUNDING - (self._origin or 0.0)
         return seconds if self._length is None else seconds % self._length
 
     def _begin(self) -> _Shot:
         """Opens the file, again too, and takes its first picture."""
         self.close()
         try:
-            container = av.open(self._path)
-            self._container = container
-            if not container.streams.video:
-                raise ValueError("there is no video in it")
-            if self._path.lower().endswith(_STILLS) and len(container.streams.video) > 1:
-                raise ValueError(
-                    "it is made of several, as phones write them; convert it to JPEG or PNG"
-                )
-            stream = container.streams.video[0]
-            if self._length is None and stream.duration and stream.time_base:
-                self._length = float(stream.duration * stream.time_base)
-            elif self._length is None and container.duration:
-                self._length = container.duration / av.time_base
-            self.shape = float(stream.sample_aspect_ratio or 1) or 1.0
-            self._shots = _decoded(container, stream)
+            with open(self._path, "rb") as file:  # noqa: PTH123 - a text
+                head = file.read(_HEAD)
+            if is_animated(head):
+                self._play_webp()
+            else:
+                # By its name FFmpeg takes an animation for a still, or a still for an animation.
+                form = "apng" if is_animation(Path(self._path)) else "png_pipe"
+                self._open(form if head.startswith(_PNG) else None)
             first = next(self._shots, None)
         except _FAILURES as error:
             reason = getattr(error, "strerror", None) or error
@@ -134,16 +136,40 @@ class Film:
                 f"the background {self._path!r} cannot be read as a picture or a video ({reason})"
             ) from error
         if first is None:
-            hint = ""
-            if self._path.lower().endswith(".webp"):
-                hint = "; an animation is read as .apng, .gif or a video"
-            raise UsageError(f"the background {self._path!r} has no picture in it{hint}")
+            raise UsageError(f"the background {self._path!r} has no picture in it")
         return self._advance(first)
+
+    def _open(self, form: str | None) -> None:
+        """Opens what FFmpeg reads, as a format or as it guesses."""
+        container = av.open(self._path, format=form)
+        self._container = container
+        if not container.streams.video:
+            raise ValueError("there is no video in it")
+        if self._path.lower().endswith(_STILLS) and len(container.streams.video) > 1:
+            raise ValueError(
+                "it is made of several, as phones write them; convert it to JPEG or PNG"
+            )
+        stream = _moving(container)
+        if self._length is None and stream.duration and stream.time_base:
+            self._length = float(stream.duration * stream.time_base)
+        elif self._length is None and container.duration:
+            self._length = container.duration / av.time_base
+        self.shape = float(stream.sample_aspect_ratio or 1) or 1.0
+        self._shots = _decoded(container, stream)
+
+    def _play_webp(self) -> None:
+        """Opens an animated WebP, which FFmpeg does not read; its file is held, no picture is."""
+        with open(self._path, "rb") as file:  # noqa: PTH123 - a text
+            found = animation_of(file.read())
+        if found is not None and found.parts:
+            self._length = found.lasts / 1000
+            self._shots = _laid(found)
 
     def _seek(self, wanted: float) -> _Shot:
         """Goes on from the keyframe before a time, where the file can tell, else from the first."""
-        assert self._container is not None
-        stream = self._container.streams.video[0]
+        if self._container is None:
+            return self._begin()
+        stream = _moving(self._container)
         start = stream.start_time or 0
         found: _Shot | None = None
         try:
@@ -159,6 +185,29 @@ class Film:
         """Goes on to a picture."""
         self._current, self._following = shot, next(self._shots, None)
         return shot
+
+
+def _moving(container: InputContainer) -> VideoStream:
+    """The pictures that play: none that stands for them, and in an animated AVIF no opacity."""
+    every = list(container.streams.video)
+    films = [
+        one
+        for one in every
+        if not one.disposition & Disposition.attached_pic
+        # An AVIF's first picture, once more and without a clock.
+        and not (one.time_base == 1 and one.frames == 1 and one.duration is None)
+    ]
+    return (films or every)[0]
+
+
+def _laid(animation: Animation) -> Iterator[_Shot]:
+    """The pictures of an animated WebP; damaged ones are left out."""
+    canvas = Canvas(animation)
+    for part in animation.parts:
+        with suppress(ValueError):
+            picture = VideoFrame.from_ndarray(canvas.lay(part), format="bgra")
+            picture.time_base = _TICK
+            yield _Shot(part.begin / 1000, max(part.lasts / 1000, _SHORTEST), picture)
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[_Shot]:

@@ -21,25 +21,23 @@ from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.heif import to_be_seen, whole_of
+from stream.heif import whole_of
 from stream.names import namesakes
 from stream.options import InputOptions
-from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
-from stream.sources._container import explained, open_container, reason
-from stream.sources._photo_facts import (
+from stream.photo import colours_of, opacity_of
+from stream.photo_facts import (
     ALPHA,
     PFM,
     SENTENCES,
     beyond,
     is_animation,
-    orientation_in,
-    turned,
     unmultiplied,
 )
+from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
+from stream.sources._container import explained, open_container, reason
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
-from stream.types import Array
 
 _log = logging.getLogger(__name__)
 
@@ -214,7 +212,7 @@ class ImagesSource(Source):
                 continue
             found, opacity = beyond(stored.tobytes()), None
             if ALPHA in found:
-                opacity = _opacity(data)
+                opacity = opacity_of(data)
                 found -= set() if opacity is None else {ALPHA}
                 if opacity is not None and bool((opacity == 255).all()):
                     opacity = None
@@ -230,26 +228,6 @@ def _matching(entry: str | Path) -> list[Path]:
     return sorted(path for path in map(Path, names) if path.is_file())
 
 
-def _opacity(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """How opaque the pixels of a picture are, uint8 [H, W]; None where that cannot be told."""
-    whole: Array | None
-    whole, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
-    if whole is None or whole.ndim < 3 or whole.shape[2] < 4:
-        return None
-    # Read so, it is not turned upright.
-    notes = dict(zip(kinds, blobs, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
-    if _is_heif(data):
-        whole = to_be_seen(data.tobytes(), whole)
-    elif notes is not None:
-        whole = turned(whole, orientation_in(notes.tobytes()))
-    upright = _decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if upright is None or not np.array_equal(whole[..., :3], upright):
-        return None
-    if whole.dtype == np.uint16:
-        return np.asarray(np.rint(whole[..., 3] / 257), np.uint8)
-    return np.ascontiguousarray(whole[..., 3]) if whole.dtype == np.uint8 else None
-
-
 def _content(path: Path) -> NDArray[np.uint8]:
     with explained(path):
         data = np.fromfile(path, np.uint8)
@@ -261,7 +239,7 @@ def _content(path: Path) -> NDArray[np.uint8]:
 def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     try:
         # Colour, 8 bits, turned upright as the camera noted.
-        pixels = _floats(data) if data[:3].tobytes() in PFM else _decoded(data, cv2.IMREAD_COLOR)
+        pixels = _floats(data) if data[:3].tobytes() in PFM else colours_of(data)
     except cv2.error as error:
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
     if pixels is None and path.suffix.lower() in _READ_BY_FFMPEG:
@@ -269,18 +247,6 @@ def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
     return picture_from_bgr(np.asarray(pixels, np.uint8))
-
-
-def _is_heif(data: NDArray[np.uint8]) -> bool:
-    return data[4:8].tobytes() == b"ftyp"
-
-
-def _decoded(data: NDArray[np.uint8], how: int) -> Array | None:
-    """A picture turned upright; OpenCV goes by EXIF data, which say nothing of HEIF's files."""
-    if not _is_heif(data):
-        return cv2.imdecode(data, how)
-    pixels: Array | None = cv2.imdecode(data, how | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if pixels is None else to_be_seen(data.tobytes(), pixels)
 
 
 def _floats(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -19,8 +19,8 @@ from stream.sources._changes import colour_of
 from stream.sources._container import explained
 from stream.sources._description import Request
 from stream.sources._pixels import Upright
-from stream.sources._webp import Animation, Canvas, Part, animation_of, is_animated
 from stream.sources.base import Source, Target
+from stream.webp import Animation, Canvas, Part, animation_of, is_animated
 
 _TICK = Fraction(1, 1000)
 _HEAD = 21

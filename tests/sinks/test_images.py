@@ -16,10 +16,10 @@ import pytest
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.options import OutputOptions
+from stream.photo_facts import unmultiplied
 from stream.pixels import picture_from_bgr
 from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
-from stream.sources._photo_facts import unmultiplied
 from tests import media
 from tests.settling import Disk
 

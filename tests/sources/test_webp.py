@@ -15,10 +15,10 @@ from stream.options import CutOptions, InputOptions
 from stream.pixels import rgb_from_picture
 from stream.sources import kind_of
 from stream.sources import open as open_source
-from stream.sources._webp import Canvas, animation_of
 from stream.sources.file import FileSource
 from stream.sources.images import ImagesSource
 from stream.sources.webp import WebpSource
+from stream.webp import Canvas, animation_of
 
 LENGTHS = (100, 40, 250, 40, 1000)
 """Milliseconds of each picture."""

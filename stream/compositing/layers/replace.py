@@ -22,10 +22,23 @@ from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
+from stream.photo import colours_of, opacity_of
+from stream.photo_facts import is_animation
 from stream.pixels import plane_view, rgb_from_picture
-from stream.types import Array
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+_PICTURES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".jp2",
+    ".avif",
+    ".webp",
+)
 
 _Setting = tuple[tuple[int, int], str, Encoding, int]
 
@@ -66,7 +79,12 @@ class Replace(Behind):
                 f"the background {path!r} is neither a colour such as 00FF00 nor a file that is "
                 "there"
             )
-        if file.suffix.lower() in _PICTURES:
+        try:
+            plays = file.suffix.lower() not in _PICTURES or is_animation(file)
+        except OSError as error:
+            words = error.strerror or error
+            raise UsageError(f"the background {path!r} cannot be read ({words})") from error
+        if not plays:
             self._picture = _read(file)
         else:
             self._film = Film(path)
@@ -145,28 +163,15 @@ def cover(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
 def _read(file: Path) -> NDArray[np.uint8]:
     try:
         data = np.frombuffer(file.read_bytes(), np.uint8)
-        found = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        found = colours_of(data) if len(data) else None
     except (OSError, cv2.error):
         found = None
     if found is None:
         raise UsageError(f"the background {str(file)!r} cannot be read as a picture")
     rgb = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
-    alpha = _opacity(data, found)
+    # Of a TIFF libtiff has put black behind it already.
+    alpha = None if data[:2].tobytes() in (b"II", b"MM") else opacity_of(data)
     if alpha is None:
         return rgb
     # Where it is clear, it is black; what colour it has there nobody has ever seen.
     return np.asarray(cv2.multiply(rgb, cv2.merge([alpha] * 3), scale=1 / 255), np.uint8)
-
-
-def _opacity(data: NDArray[np.uint8], upright: Array) -> NDArray[np.uint8] | None:
-    """How opaque a picture's pixels are, uint8 [H, W]; None where nobody says."""
-    if data[:2].tobytes() in (b"II", b"MM"):  # Of a TIFF libtiff has put black behind it already.
-        return None
-    whole = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if whole is None or whole.shape[:2] != upright.shape[:2] or whole.shape[2:] != (4,):
-        return None
-    if whole.dtype == np.uint16:
-        return np.rint(whole[..., 3] / 257).astype(np.uint8)
-    # Read so, it is not turned upright, which shows in nothing but the pixels.
-    turned = whole.dtype != np.uint8 or not np.array_equal(whole[..., :3], upright)
-    return None if turned else np.ascontiguousarray(whole[..., 3])

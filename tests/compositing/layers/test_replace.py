@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from PIL import Image, features
 
 from stream.api import draw
 from stream.compositing import Painter, Style
@@ -262,12 +263,34 @@ def test_a_picture_in_tiles_is_refused(tmp_path):
         replaced(path)
 
 
-def test_an_animated_webp_is_told_what_plays(tmp_path):
-    from PIL import Image
+@pytest.mark.parametrize("ending", ["apng", "png", "gif", "webp", "avif"])
+def test_an_animation_plays_as_a_video_does_and_a_still_of_its_kind_stands(tmp_path, ending):
+    if ending == "avif" and not features.check("avif"):
+        pytest.skip("Pillow writes no AVIF here")
+    greys = [Image.new("RGB", (64, 48), (level,) * 3) for level in (40, 120, 200)]
+    form = {"apng": "png"}.get(ending, ending)
+    still, moving = tmp_path / f"still.{ending}", tmp_path / f"moving.{ending}"
+    greys[2].save(still, form)
+    greys[0].save(moving, form, save_all=True, append_images=greys[1:], duration=[200, 400, 200])
+    (stands, plays), levels = (replaced(still), replaced(moving)), []
+    for tenth in range(20):
+        assert abs(shown(stands, tenth / 10) - shown(stands, 0)) < 1
+        levels.append(round((shown(plays, tenth / 10) - 50) / 69))
+    once = [0, 0, 1, 1, 1, 1, 2, 2]
+    assert levels == (once * 3)[:20]
+    assert round((shown(plays, 0.5) - 50) / 69) == 1, "it goes back"
+    stands.close()
+    plays.close()
 
-    one, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
-    one.save(tmp_path / "b.webp", save_all=True, append_images=[other], duration=200)
-    with pytest.raises(UsageError, match=r"an animation is read as \.apng, \.gif or a video"):
-        replaced(tmp_path / "b.webp")
-    one.save(tmp_path / "still.webp")
-    assert shown(replaced(tmp_path / "still.webp"), 0) < 100
+
+def test_a_turned_background_is_black_where_it_is_clear(tmp_path):
+    values = np.full((48, 64, 4), 255, np.uint8)
+    values[:, :32, 3] = 0
+    notes = Image.Exif()
+    notes[274] = 2  # left and right are exchanged
+    Image.fromarray(values, "RGBA").save(tmp_path / "b.png", exif=notes)
+    picture = astronaut(200, 160)
+    one = Frame(picture, 0, 0, Fraction(1, 25), instances=people(picture, (80, 60, 140, 150)))
+    replaced(tmp_path / "b.png").paint(one)
+    luma = samples(one.image)[0]
+    assert (luma[:50, :60] >= 234).all() and (luma[:50, -60:] <= 17).all()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from stream.heif import to_be_seen
-from stream.sources._photo_facts import (
+from stream.photo_facts import (
     ALPHA,
     ANIMATION,
     DEEP,

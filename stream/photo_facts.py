@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.heif import boxes_of, has_gain_map, has_opacity, is_deep, is_sequence
-from stream.types import Array
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 MOTION, GAIN = "motion", "gain"
@@ -36,14 +35,8 @@ _VARIES = 0xFF
 _MOVES = re.compile(rb"(MotionPhoto|MicroVideo)(=[\"']|>)1")
 """Of Google's and Samsung's phones."""
 # Tags of TIFF, and the most pages that are counted.
-_BITS, _EXTRA, _ORIENTATION = 258, 338, 274
+_BITS, _EXTRA = 258, 338
 _MOST = 2
-# By orientation: whether rows, and columns, come in reverse, once those from 5 on are exchanged.
-_REVERSED = (
-    *((False, False), (False, False), (False, True), (True, True), (True, False)),
-    *((False, False), (False, True), (True, True), (True, False)),
-)
-_UPRIGHT, _EXCHANGED = 1, range(5, 9)
 
 
 def beyond(data: bytes) -> set[str]:
@@ -152,7 +145,7 @@ def _table(flags: int) -> int:
 def _tiff(data: bytes) -> set[str]:
     order = "<" if data[:2] == b"II" else ">"
     found: set[str] = set()
-    for pages, tags in enumerate(_directories(data, order), 1):
+    for pages, tags in enumerate(directories(data, order), 1):
         if pages >= _MOST:
             found.add(PAGES)
             break
@@ -164,7 +157,7 @@ def _tiff(data: bytes) -> set[str]:
     return found
 
 
-def _directories(data: bytes, order: str) -> Iterator[dict[int, tuple[int, ...]]]:
+def directories(data: bytes, order: str) -> Iterator[dict[int, tuple[int, ...]]]:
     """The short values of each of a TIFF's directories, by tag."""
     at = struct.unpack_from(f"{order}I", data, 4)[0]
     while at:
@@ -218,27 +211,6 @@ def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     except struct.error:  # cut short or damaged: its reader says so
         return data
     return changed
-
-
-def orientation_in(exif: bytes) -> int:
-    """How EXIF data say that a stored picture lies, 1 to 8 (Exif 2.3, 4.6.4); 1 is upright."""
-    data = exif.removeprefix(b"Exif\0\0")
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        return _UPRIGHT
-    with contextlib.suppress(struct.error):
-        for tags in _directories(data, order):
-            (lies, *_) = tags.get(_ORIENTATION, (_UPRIGHT,))
-            return lies if 0 < lies < len(_REVERSED) else _UPRIGHT
-    return _UPRIGHT
-
-
-def turned(stored: Array, orientation: int) -> Array:
-    """A stored picture, [H, W, ...], as it is to be seen by what `orientation_in` says of it."""
-    if orientation in _EXCHANGED:  # rows and columns are exchanged
-        stored = stored.swapaxes(0, 1)
-    rows, columns = _REVERSED[orientation]
-    return stored[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
 _READ: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], set[str]]], ...] = (

@@ -1,0 +1,96 @@
+"""A photo's file as it is to be seen: upright, with its transparency where it lies."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.heif import to_be_seen
+from stream.photo_facts import directories
+from stream.types import Array
+
+_ORIENTATION = 274
+# By orientation: whether rows, and columns, come in reverse, once those from 5 on are exchanged.
+_REVERSED = (
+    *((False, False), (False, False), (False, True), (True, True), (True, False)),
+    *((False, False), (False, True), (True, True), (True, False)),
+)
+_UPRIGHT, _EXCHANGED = 1, range(5, 9)
+
+
+def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | None:
+    """A picture as it is to be seen.
+
+    OpenCV goes by EXIF data, which say nothing of HEIF's files.
+
+    Args:
+        data: the file, uint8 [N].
+        how: OpenCV's flags.
+
+    Returns:
+        [H, W, 3], blue, green, red; uint8 where the flags do not say otherwise. None where it
+        cannot be read.
+
+    Raises:
+        cv2.error: it is damaged.
+    """
+    if not _is_heif(data):
+        return cv2.imdecode(data, how)
+    pixels: Array | None = cv2.imdecode(data, how | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else to_be_seen(data.tobytes(), pixels)
+
+
+def opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """How opaque the pixels of a picture are, as it is to be seen.
+
+    Args:
+        data: the file, uint8 [N].
+
+    Returns:
+        uint8 [H, W]; None where that cannot be told.
+    """
+    whole: Array | None
+    whole, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
+    if whole is None or whole.ndim < 3 or whole.shape[2] < 4:
+        return None
+    # Read so, it is not turned upright.
+    notes = dict(zip(kinds, blobs, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
+    if _is_heif(data):
+        whole = to_be_seen(data.tobytes(), whole)
+    elif notes is not None:
+        whole = _turned(whole, _orientation_in(notes.tobytes()))
+    upright = colours_of(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if upright is None or not np.array_equal(whole[..., :3], upright):
+        return None
+    if whole.dtype == np.uint16:
+        return np.asarray(np.rint(whole[..., 3] / 257), np.uint8)
+    return np.ascontiguousarray(whole[..., 3]) if whole.dtype == np.uint8 else None
+
+
+def _orientation_in(exif: bytes) -> int:
+    """How EXIF data say that a stored picture lies, 1 to 8 (Exif 2.3, 4.6.4); 1 is upright."""
+    data = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        return _UPRIGHT
+    with contextlib.suppress(struct.error):
+        for tags in directories(data, order):
+            (lies, *_) = tags.get(_ORIENTATION, (_UPRIGHT,))
+            return lies if 0 < lies < len(_REVERSED) else _UPRIGHT
+    return _UPRIGHT
+
+
+def _turned(stored: Array, orientation: int) -> Array:
+    """A stored picture, [H, W, ...], as it is to be seen by what `_orientation_in` says of it."""
+    if orientation in _EXCHANGED:  # rows and columns are exchanged
+        stored = stored.swapaxes(0, 1)
+    rows, columns = _REVERSED[orientation]
+    return stored[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def _is_heif(data: NDArray[np.uint8]) -> bool:
+    return data[4:8].tobytes() == b"ftyp"
