@@ -86,7 +86,7 @@ class Counting:
         self._time: float | None = None
         self._begun = 0.0
         self._lasted = 0.0
-        self._tracked = False
+        self._tracked: set[str] = set()
         self._objects = 0
         self._size: tuple[int, int] = (0, 0)
         self._resized = False
@@ -180,7 +180,7 @@ class Counting:
             self._most_of[name] = max(self._most_of[name], number)
         tracks: list[int | None] = [None] * len(names)
         if names and found is not None and found.track_ids is not None:
-            self._tracked = True
+            self._tracked.update(names)
             tracks = list(found.track_ids.tolist())
             for name, track in zip(names, tracks, strict=True):
                 seen = self._tracks.setdefault(track or 0, Seen(now))
@@ -296,10 +296,9 @@ class Counting:
 
     def _summary(self) -> Summary:
         identities = Counter(one.name for one in self._tracks.values()) + self._added
-        counted = identities if self._tracked else self._most_of
         classes: dict[str, JSON] = {
             name: {
-                "objects": max(1, counted[name]),
+                "objects": identities[name] if name in self._tracked else self._most_of[name],
                 "most": self._most_of[name],
                 "frames": frames,
                 "seconds": _rounded(self._seconds_of[name]),

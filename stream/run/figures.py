@@ -113,7 +113,8 @@ class Found:
     """What was found of one class over a run.
 
     Attributes:
-        objects: identities where objects are tracked, else the most in one frame.
+        objects: identities where objects are tracked, none where each of them was something else in
+            most frames; else the most in one frame.
         frames: frames with at least one.
     """
 
@@ -274,6 +275,7 @@ class _Classes:
         self._frames: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
         self._known: OrderedDict[int, Taken] = OrderedDict()
+        self._tracked: set[str] = set()
         self._gone: Counter[str] = Counter()
 
     def add(self, instances: Instances) -> None:
@@ -287,6 +289,7 @@ class _Classes:
             self._most[name] = max(self._most[name], number)
         if instances.track_ids is None:
             return
+        self._tracked.update(here)
         # Numbers come in any order, as in records that a hand has corrected.
         for name, identity in zip(names, instances.track_ids.tolist(), strict=True):
             self._known.setdefault(identity, Taken()).take_for(name)
@@ -296,9 +299,8 @@ class _Classes:
             self._gone[one.name] += 1
 
     def found(self) -> dict[str, Found]:
-        known = Counter(one.name for one in self._known.values())
-        counted = known + self._gone if known else self._most
+        known = Counter(one.name for one in self._known.values()) + self._gone
         return {
-            name: Found(max(counted[name], 1), frames)
+            name: Found(known[name] if name in self._tracked else self._most[name], frames)
             for name, frames in self._frames.most_common()
         }

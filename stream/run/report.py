@@ -231,5 +231,5 @@ def found_line(run: RunReport) -> str:
     """What was found, as one line: "1 person, 2 dog, in 240 of 240 frames"."""
     if not run.found:
         return f"nothing found in {counted(run.frames_out, 'frame')}"
-    parts = [f"{one.objects} {called(name)}" for name, one in run.found.items()]
+    parts = [f"{one.objects} {called(name)}" for name, one in run.found.items() if one.objects]
     return f"{', '.join(parts)}, in {run.found_frames} of {counted(run.frames_out, 'frame')}"

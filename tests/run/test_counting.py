@@ -106,6 +106,8 @@ def test_who_wavers_counts_everywhere_as_what_it_was_taken_for_most():
     zone = ("band=40%,0,60%,0,60%,100%,40%,100%",)
     _, summary = counted(frames, line=(CENTRE,), zone=zone)
     assert [one["class"] for one in summary["tracks"]] == ["person"]
+    assert [one["objects"] for one in summary["classes"].values()] == [1, 0], "one object in all"
+    assert [one["frames"] for one in summary["classes"].values()] == [13, 8], "as records say"
     assert gate(summary) == ({}, {"person": 1})
     (band,) = summary["zones"]
     assert band["objects"] == band["in"] == band["out"] == {"person": 1}
