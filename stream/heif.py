@@ -96,10 +96,7 @@ def beside(data: bytes) -> Beside:
     """
     exif = icc = xmp = b""
     try:
-        meta = next((body for kind, body in boxes_of(data) if kind == b"meta"), None)
-        if meta is None:
-            return Beside()
-        boxes = dict(boxes_of(meta[4:]))
+        boxes = _described(data)
         main = _main(boxes)
         for place in _properties(dict(boxes_of(boxes[b"iprp"]))[b"ipma"], main):
             kind, body = list(_all_properties(data))[place - 1]
@@ -117,6 +114,11 @@ def beside(data: bytes) -> Beside:
     except (struct.error, IndexError, KeyError):
         pass
     return Beside(exif, icc, xmp)
+
+
+def _described(data: bytes) -> dict[bytes, bytes]:
+    """The boxes that say what is in a file; none where it says nothing."""
+    return {kind: body for meta in _inside(data, b"meta") for kind, body in boxes_of(meta[4:])}
 
 
 def _main(boxes: Mapping[bytes, bytes]) -> int:
@@ -137,8 +139,7 @@ def whole_of(data: bytes) -> Whole | None:
         ValueError: it is put together in a way that is not carried out here.
     """
     try:
-        meta = next((body for kind, body in boxes_of(data) if kind == b"meta"), None)
-        return None if meta is None else _whole(data, dict(boxes_of(meta[4:])))
+        return _whole(data, _described(data))
     except (struct.error, IndexError, KeyError):
         return None
 
@@ -153,13 +154,34 @@ def to_be_seen(data: bytes, pixels: Array) -> Array:
         pixels: as its decoder gives them, [H, W, ...].
     """
     try:
-        meta = next((body for kind, body in boxes_of(data) if kind == b"meta"), None)
-        boxes = {} if meta is None else dict(boxes_of(meta[4:]))
+        boxes = _described(data)
         for step in tuple(_steps(boxes[b"iprp"], _main(boxes))):
             pixels = step(pixels)
     except (struct.error, IndexError, KeyError):
         return pixels
-    return np.ascontiguousarray(pixels)
+    return pixels
+
+
+def shown_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of the main picture of a HEIF file as it is to be seen.
+
+    Args:
+        data: the file.
+
+    Returns:
+        None where the file does not say, or is damaged.
+    """
+    try:
+        boxes = _described(data)
+        told = dict(boxes_of(boxes[b"iprp"]))
+        kinds = list(_all_properties(data))
+        own = [kinds[place - 1] for place in _properties(told[b"ipma"], _main(boxes))]
+        size = next(struct.unpack_from(">II", body, 4) for kind, body in own if kind == b"ispe")
+        # Of pixels there is one, wherever it is looked at.
+        height, width = to_be_seen(data, np.broadcast_to(np.uint8(0), size[::-1])).shape
+    except (struct.error, IndexError, KeyError, StopIteration, ValueError):
+        return None
+    return width, height
 
 
 def is_sequence(data: bytes) -> bool:

@@ -38,10 +38,12 @@ def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | 
     Raises:
         cv2.error: it is damaged.
     """
-    if not _is_heif(data):
+    if not is_heif(data):
         return cv2.imdecode(data, how)
     pixels: Array | None = cv2.imdecode(data, how | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if pixels is None else to_be_seen(data.tobytes(), pixels)
+    if pixels is None:
+        return None
+    return np.ascontiguousarray(to_be_seen(data.tobytes(), pixels))
 
 
 def opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -59,7 +61,7 @@ def opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         return None
     # Read so, it is not turned upright.
     notes = dict(zip(kinds, blobs, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
-    if _is_heif(data):
+    if is_heif(data):
         whole = to_be_seen(data.tobytes(), whole)
     elif notes is not None:
         whole = _turned(whole, _orientation_in(notes.tobytes()))
@@ -92,5 +94,6 @@ def _turned(stored: Array, orientation: int) -> Array:
     return stored[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
-def _is_heif(data: NDArray[np.uint8]) -> bool:
+def is_heif(data: NDArray[np.uint8]) -> bool:
+    """Whether a file, uint8 [N], is one of HEIF's kind: HEIC or AVIF."""
     return data[4:8].tobytes() == b"ftyp"

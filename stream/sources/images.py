@@ -33,7 +33,7 @@ from stream.photo_facts import (
     is_animation,
     unmultiplied,
 )
-from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
+from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
 from stream.sources._container import explained, open_container, reason
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
@@ -226,6 +226,15 @@ def _matching(entry: str | Path) -> list[Path]:
     # Path.glob takes no absolute patterns.
     names = glob.glob(str(entry), recursive=True)  # noqa: PTH207
     return sorted(path for path in map(Path, names) if path.is_file())
+
+
+def photo(path: Path) -> NDArray[np.uint8]:
+    """A picture's pixels upright, RGB, uint8 [H, W, 3].
+
+    Raises:
+        SourceError: it does not exist or cannot be read.
+    """
+    return rgb_from_picture(_read_picture(path, unmultiplied(_content(path))))
 
 
 def _content(path: Path) -> NDArray[np.uint8]:

@@ -8,9 +8,10 @@ from faster_coco_eval.core import mask as mask_api
 from stream.errors import UsageError
 from stream_models.training.checks import check, without_bad
 from stream_models.training.data import LONGEST
-from stream_models.training.picture_files import load_picture
+from stream_models.training.picture_files import load_picture, picture_size
 from stream_models.training.polygons import draw, outline, scaled
 from stream_models.training.reading import read
+from tests.heif import tiled
 
 from .made import coco_set, write
 
@@ -353,6 +354,25 @@ def test_other_pictures_take_the_room_of_those_before(made, tmp_path):
     if hasattr(os, "posix_fallocate"):
         about = other.files[0].stat()
         assert about.st_blocks * 512 >= about.st_size > 0
+
+
+def test_pictures_of_phones_are_learnt_from(made):
+    """HEIC, which neither OpenCV nor Pillow reads, in tiles that are turned."""
+    folder, content = made
+    for index, entry in enumerate(content["images"]):
+        stored = folder / "images" / entry["file_name"]
+        pixels = cv2.imread(str(stored), cv2.IMREAD_COLOR_RGB)
+        entry["file_name"] = f"{index}.HEIC"
+        # Turned back by what the file says.
+        tiled(folder / "images" / entry["file_name"], np.rot90(pixels, -1), (64, 64), turned=1)
+        stored.unlink()
+    write(folder, content)
+    data = read(folder)
+    assert check(data) == [] and len(data.pictures) == 6
+    assert {picture_size(one.path) for one in data.pictures} == {(160, 120)}
+    assert np.abs(load_picture(data.pictures[-1]).astype(int) - pixels).mean() < 12
+    data.pictures[0].path.write_bytes(data.pictures[0].path.read_bytes()[:900])
+    assert "0.HEIC is not a picture that can be read, or it is damaged" in check(data)[0]
 
 
 def test_a_picture_that_breaks_later_stops_the_batches(made, tmp_path):

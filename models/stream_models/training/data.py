@@ -17,7 +17,18 @@ logger = logging.getLogger(__name__)
 
 # Larger pictures are shrunk to this longest side (pixels): the network sees at most 640.
 LONGEST = 960
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".avif",
+)
 ANY_CLASS = -1
 """The label of a place that proves nothing about any class."""
 

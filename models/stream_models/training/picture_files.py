@@ -12,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from stream.errors import SourceError
+from stream.heif import shown_size
+from stream.photo import is_heif
+from stream.sources.images import photo
 from stream_models.training.data import IMAGE_SUFFIXES, LONGEST, Picture
 
 Image = NDArray[np.uint8]
@@ -121,12 +125,17 @@ def lying(path: Path, width: int, height: int) -> int:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height of a stored picture, turned as its EXIF data say.
+    """Width and height of a stored picture, turned as it is to be seen.
 
     Raises:
         ValueError: it is no picture.
     """
     try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            size = shown_size(head + file.read()) if head[4:] == b"ftyp" else None
+        if size is not None:
+            return size
         with PillowImage.open(path) as picture:
             width, height = picture.size
             turned = picture.getexif().get(_ORIENTATION) in _LYING
@@ -141,10 +150,18 @@ def load_picture(picture: Picture) -> Image:
     Raises:
         ValueError: it is unreadable or has another shape than its annotation says.
     """
+    image: Image | None
     try:
         # OpenCV's own reading takes names on Windows for letters of a code page.
         data = np.fromfile(picture.path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if is_heif(data):
+            # OpenCV reads no HEIC.
+            image = photo(picture.path)[..., ::-1]
+        else:
+            stored = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            image = None if stored is None else np.asarray(stored, np.uint8)
+    except SourceError as error:
+        raise ValueError(str(error)) from error
     except (OSError, cv2.error):  # OpenCV's own for one of more pixels than it takes
         image = None
     if image is None:
@@ -160,5 +177,5 @@ def load_picture(picture: Picture) -> Image:
                 f"{picture.width}x{picture.height}"
             )
         size = (picture.width, picture.height)
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
