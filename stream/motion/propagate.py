@@ -111,7 +111,8 @@ class Carried:
         )
         result = replace(instances, boxes=moved, masks=carried.astype(np.float32, copy=False))
         if instances.mask_boxes is not None:
-            result = replace(result, boxes=instances.boxes + (moved - boxes), mask_boxes=moved)
+            told = _alongside(instances.boxes, moved - boxes)
+            result = replace(result, boxes=told, mask_boxes=moved)
         there = _in_picture(moved, width, height)
         if fits is not None:
             there &= fits(result)
@@ -143,6 +144,20 @@ class Carried:
         flat = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 0
         moved[flat] = boxes[flat]
         return moved
+
+
+def _alongside(boxes: NDArray[np.float32], moves: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Boxes whose sides move as those of the boxes that their masks lie in, float32 [N, 4].
+
+    A mask may lie in a much wider box, which becomes narrower by more than there is of this one:
+    that goes along as a whole.
+    """
+    moved = boxes + moves
+    passed = moved[:, :2] >= moved[:, 2:]
+    if passed.any():
+        whole = boxes + np.tile((moves[:, :2] + moves[:, 2:]) / 2, 2)
+        moved = np.where(np.tile(passed, 2), whole, moved)
+    return moved
 
 
 def propagate(instances: Instances, flow: Flow) -> Instances:

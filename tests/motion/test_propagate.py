@@ -81,6 +81,18 @@ def test_masks_that_reach_beyond_their_boxes_move_with_them():
     assert propagate(found, flow).mask_boxes is None
 
 
+def test_a_narrow_box_is_not_turned_inside_out_where_its_wide_mask_becomes_narrower():
+    """Records with such a box were refused when they were read back."""
+    found = instances_of(scene(100, 60)[1])
+    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    narrow = np.concatenate([middle - np.float32(2), middle + np.float32(2)], axis=1)
+    both = replace(found, boxes=narrow, mask_boxes=found.boxes)
+    moved = propagate(both, zoom(HEIGHT, WIDTH, by=-0.3))
+    np.testing.assert_allclose(moved.boxes[:, 2:] - moved.boxes[:, :2], 4, atol=1e-3)
+    middles = (moved.mask_boxes[:, :2] + moved.mask_boxes[:, 2:]) / 2
+    np.testing.assert_allclose((moved.boxes[:, :2] + moved.boxes[:, 2:]) / 2, middles, atol=0.01)
+
+
 def test_a_mask_that_reaches_its_threshold_nowhere_is_carried_too():
     found = instances_of(scene(100, 60)[1])
     faint = replace(found, masks=found.masks * np.float32(0.4))
