@@ -29,34 +29,37 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Keys of configuration files and of writers, as one might call them."""
 
-_OTHER_WORDS = {
+_OTHER_WORDS: Mapping[str, str | tuple[str, ...]] = {
     # Options, as other programs call them.
     **dict.fromkeys(("conf", "confidence", "score", "min-score", "score-threshold"), "threshold"),
     **dict.fromkeys(("weights", "checkpoint", "network", "onnx"), "model"),
-    **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep", "device"), "provider"),
+    **dict.fromkeys(("gpu", "cpu", "cuda", "use-gpu", "backend", "ep", "device"), "provider"),
     **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
     **dict.fromkeys(("alpha", "transparency"), "opacity"),
     **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
     **dict.fromkeys(("imgsz", "img-size", "image-size", "shortest", "min-size"), "input-size"),
     **dict.fromkeys(("tta", "augment", "flip", "multi-scale", "multiscale"), "views"),
     **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),
-    **dict.fromkeys(("frames", "max-frames", "num-frames"), "limit"),
+    **dict.fromkeys(("frames", "max-frames", "num-frames"), ("limit", "seconds")),
+    **dict.fromkeys(("limit", "end"), "seconds"),
     **dict.fromkeys(("force", "yes", "replace", "y"), "overwrite"),
     **dict.fromkeys(("headless", "no-window", "no-show", "no-gui"), "no-display"),
     **dict.fromkeys(("show", "view", "window", "gui"), "display"),
-    **dict.fromkeys(("resolution", "dimensions"), "size"),
+    **dict.fromkeys(("resolution", "dimensions", "width", "height"), "size"),
+    **dict.fromkeys(("bg", "background-color", "background-colour"), "background"),
     **dict.fromkeys(("framerate", "frame-rate"), "fps"),
     **dict.fromkeys(("save", "out", "dest", "destination"), "output"),
     **dict.fromkeys(("json", "csv", "save-txt", "results"), "records"),
     **dict.fromkeys(("ss", "seek", "begin"), "start"),
     **dict.fromkeys(("filter-classes", "only", "names"), "classes"),
     **dict.fromkeys(("anonymize", "anonymise", "redact"), "hide"),
-    "duration": "end",
+    "duration": ("end", "seconds"),
     "retry": "give-up",
     # Commands.
     **dict.fromkeys(("video", "movie", "film", "play", "process"), "file"),
     **dict.fromkeys(("photo", "picture", "pictures", "images", "img"), "image"),
-    **dict.fromkeys(("camera", "cam", "live"), "webcam"),
+    **dict.fromkeys(("camera", "cam"), ("webcam", "device")),
+    "live": "webcam",
     **dict.fromkeys(("rtsp", "ip-camera", "network"), "url"),
     **dict.fromkeys(("benchmark", "speed"), "bench"),
     **dict.fromkeys(("check", "info", "diagnose"), "doctor"),
@@ -66,12 +69,18 @@ _OTHER_WORDS = {
 
 _SLIP = 0.85
 """How like a word must be to another to be that one with a slip of the fingers, by difflib."""
-_LIKE = 0.65
+_LIKE = 0.68
 """How like to be perhaps meant."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that was most likely meant; "" where none is near."""
+def nearest(word: str, known: Iterable[str], *, by_letters: bool = True) -> str:
+    """The known word that was most likely meant; "" where none is near.
+
+    Args:
+        word: what was given.
+        known: what there is.
+        by_letters: whether one that is only somewhat like it may be.
+    """
     known = list(known)
     dashes = "--" if word.startswith("--") else ""
     # Hyphens that all have make none like another.
@@ -82,8 +91,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return bare[close[0]]
     plain = letters.replace("_", "-")
-    for other in filter(None, (_VALUES.get(plain), _OTHER_WORDS.get(plain), *_KEYS.get(plain, ()))):
+    same = _OTHER_WORDS.get(plain, ())
+    same = (same,) if isinstance(same, str) else same
+    for other in (*filter(None, [_VALUES.get(plain)]), *same, *_KEYS.get(plain, ())):
         for spelt in (f"{dashes}{other}", f"{dashes}{other.replace('-', '_')}"):
             if spelt in known:
                 return spelt
+    if not by_letters:
+        return ""
     return next((bare[one] for one in difflib.get_close_matches(letters, bare, 1, _LIKE)), "")

@@ -228,9 +228,18 @@ def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
         name = error.option_name
         known = _options(error.ctx)
         typed = next((one for one in arguments if one.startswith(name)), name)
-        near = nearest(name, known) if name.startswith("--") else meant_option(typed, known)
+        others = _commands_with(name, error.ctx) if name.startswith("--") else []
+        near = (
+            nearest(name, known, by_letters=not others)
+            if name.startswith("--")
+            else meant_option(typed, known)
+        )
         name = typed.partition("=")[0] if near else name
-        sentence = f"there is no option {name}" + (f"; did you mean {near}?" if near else "")
+        sentence = f"there is no option {name}"
+        if others:
+            listed = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+            sentence += f" here, only in {listed}"
+        sentence += f"; did you mean {near}?" if near else ""
     elif kind == "MissingParameter" and param is not None:
         sentence = f"{_name_of(param)} is missing"
     elif kind == "BadParameter" and param is not None:
@@ -243,6 +252,22 @@ def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
     else:
         sentence = _plain(error.format_message())
     return sentence
+
+
+_OF_SOURCES = ("file", "image", "webcam", "url")
+"""Commands whose options are easily taken for another's."""
+
+
+def _commands_with(option: str, ctx: Context) -> list[str]:
+    """The commands of `_OF_SOURCES` that have an option; none where it is no such command's."""
+    if ctx is None or ctx.info_name not in _OF_SOURCES:
+        return []
+    return [
+        f"stream {name}"
+        for name in _OF_SOURCES
+        if option
+        in {one for param in load(name).params for one in (*param.opts, *param.secondary_opts)}
+    ]
 
 
 def _name_of(param: Parameter) -> str:

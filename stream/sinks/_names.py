@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -238,7 +239,9 @@ def set_chapters(container: OutputContainer, chapters: Iterable[Chapter]) -> Non
 def _left_out(kind: ContainerKind, these: Sequence[str]) -> str:
     many = len(these) > 1
     words = " and ".join([", ".join(these[:-1]), these[-1]] if many else these)
-    are, them = ("are", "them") if many else ("is", "it")
+    # Tags have names of their own, of which some are plural, as keywords and lyrics are.
+    several = many or re.search(r"[^ius]s$", these[-1]) is not None
+    are, them = ("are", "them") if several else ("is", "it")
     return f"{words} {are} left out: {called(kind)} has no place for {them}"
 
 

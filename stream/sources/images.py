@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from stream.addresses import redact
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.heif import whole_of
@@ -47,6 +49,8 @@ PLACED = "/./"
 """In a picture's name, what parts the folder that was asked for from where it lies below it."""
 NAMESAKE = "/././"
 """The same for a picture that nothing but its ending tells from another, which may be left out."""
+# Also of an address of which a path has taken one of two slashes.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 # In a name that is no file's they make it a glob.
 _MAGIC = frozenset("*?[")
 
@@ -176,6 +180,11 @@ class ImagesSource(Source):
 
     def _expand(self, entry: str | Path) -> list[Path]:
         path = Path(entry)
+        if _ADDRESS.match(str(entry)) and not path.exists():
+            address = redact(_ADDRESS.sub(r"\1://", str(entry)))
+            raise SourceError(
+                f"{address} is an address and not a picture's file; open it on its own, as a text"
+            )
         if path.is_dir():
             found = files_in(path, PICTURE_ENDINGS)
             if not found.taken:

@@ -164,6 +164,13 @@ def test_a_word_that_another_tag_says_too_is_found_again_or_named(ending):
     assert told == apart
 
 
+def test_what_is_lost_is_spoken_of_as_one_or_several():
+    kind = choose_container(Path("out.avi"))
+    for names, verb in {("lyrics",): "are", ("keywords", "mood"): "are", ("mood",): "is"}.items():
+        (told,) = lost_of_film(kind, {name: f"{name} of it" for name in names}, [])
+        assert f"the film's {' and '.join(names)} {verb} left out" in told
+
+
 def test_a_name_too_long_for_a_broadcast_costs_no_film(tmp_path):
     """FFmpeg refused the whole file, and spoke of memory."""
     title = "Ä" * 300

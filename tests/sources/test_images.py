@@ -12,6 +12,7 @@ import pytest
 
 from stream.errors import SourceError
 from stream.pixels import bgr_from_picture, picture_from_bgr
+from stream.sources import open as open_source
 from stream.sources.images import ImagesSource
 
 
@@ -139,6 +140,15 @@ def test_only_bad_pictures_are_an_error(tmp_path):
         (tmp_path / name).write_bytes(b"nothing")
     with pytest.raises(SourceError, match="none of the 2 pictures can be read"):
         ImagesSource(tmp_path)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_address_among_pictures_is_told_as_it_was_given(several):
+    for given in ("rtsp://me:secret@camera/x", Path("rtsp://me:secret@camera/x")):
+        with pytest.raises(SourceError) as caught:
+            open_source([given, "a.png"] if several else [given])
+        said = str(caught.value)
+        assert said.startswith("rtsp://camera/x is an address and not a picture's file")
 
 
 def test_a_transparent_or_grey_or_16_bit_picture_can_be_read(tmp_path):
