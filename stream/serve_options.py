@@ -47,7 +47,8 @@ class ServeOptions:
     trust_proxy: tuple[str, ...] | None = option(
         None,
         "Addresses or networks of proxies in front of the page, separated by commas, such as "
-        "127.0.0.1: of a request by one of them X-Forwarded-For says whose it is.",
+        "127.0.0.1: of a request by one of them X-Forwarded-For says whose it is, and "
+        "X-Forwarded-Proto whether it came by https.",
         said="none; all who come by a proxy count as one",
         metavar="ADDRESS,…",
         parse=parse_names,

@@ -192,7 +192,7 @@ class Guard:
             # A name that somebody else's DNS gives for this address: rebinding.
             raise web.HTTPMisdirectedRequest(text="this is not the host you asked for\n")
         origin = request.headers.get("Origin")
-        own = f"{'https' if self._tls else 'http'}://{host}".lower()
+        own = f"{'https' if self._by_https(request) else 'http'}://{host}".lower()
         # A proxy may do https where we do not, and browsers know of that alone.
         proxied = _split_host(host.lower())[0] in self._given and f"https://{host}".lower()
         if origin is not None and origin.lower() not in (own, proxied):
@@ -209,19 +209,31 @@ class Guard:
         What stands further left in X-Forwarded-For than the first who is no such proxy was written
         by whoever that is, and anybody can write it.
         """
-        peer = request.remote or ""
-        if not self._proxies:
-            return peer
-        hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
-        address = _address(peer)
-        for hop in reversed(hops):
-            if address is None or not any(address in one for one in self._proxies):
-                break
-            before = _address(hop.strip())
+        return self._way_of(request)[0]
+
+    def _way_of(self, request: web.Request) -> tuple[str, int]:
+        """The address that a request is from, and by how many trusted proxies it came."""
+        peer, proxies = request.remote or "", 0
+        address, hops = _address(peer), _listed(request, "X-Forwarded-For")
+        while address is not None and any(address in one for one in self._proxies):
+            proxies += 1
+            before = _address(hops[-proxies]) if proxies <= len(hops) else None
             if before is None:
                 break
             address, peer = before, str(before)
-        return peer
+        return peer, proxies
+
+    def _by_https(self, request: web.Request) -> bool:
+        """Whether the visitor's browser came by https, to us or to a proxy that is trusted.
+
+        Each proxy adds how who came to it did, or one says it for all. What stands further left
+        than the trusted ones reach was written by the visitor.
+        """
+        _, proxies = self._way_of(request)
+        if self._tls or not proxies:
+            return self._tls
+        said = _listed(request, "X-Forwarded-Proto")
+        return said[-min(proxies, len(said))].lower() == "https"
 
     def knows(self, host: str) -> bool:
         """Whether a Host header is one that the page is reached by."""
@@ -247,7 +259,7 @@ class Guard:
         if self._token is None:
             return web.json_response({"ok": True})
         if self._has_session(key):
-            return self._with_session(key)
+            return self._with_session(request, key)
         if token == "":
             # A page asks so whether it needs one.
             raise web.HTTPUnauthorized(text="this needs the token\n")
@@ -259,13 +271,13 @@ class Guard:
         self._sessions[key] = self._now()
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
-        return self._with_session(key)
+        return self._with_session(request, key)
 
-    def _with_session(self, key: str) -> web.Response:
+    def _with_session(self, request: web.Request, key: str) -> web.Response:
         """The cookie, from now on good for as long as a new one."""
         response = web.json_response({"ok": True})
         response.set_cookie(
-            COOKIE, key, httponly=True, samesite="Strict", secure=self._tls, path="/",
+            COOKIE, key, httponly=True, samesite="Strict", secure=self._by_https(request), path="/",
             max_age=int(_SESSION_SECONDS),
         )  # fmt: skip
         return response
@@ -303,6 +315,11 @@ class Guard:
         self._sessions[key] = self._now()
         self._sessions.move_to_end(key)
         return True
+
+
+def _listed(request: web.Request, name: str) -> list[str]:
+    """What a header lists, over as many lines as it takes."""
+    return [one.strip() for one in ",".join(request.headers.getall(name, ())).split(",")]
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -274,6 +274,40 @@ def test_a_proxy_that_is_trusted_says_whose_a_request_is():
     assert Guard("0.0.0.0", TOKEN, tls=True).peer_of(asked) == "127.0.0.1", "nobody was named"
 
 
+def test_behind_a_proxy_that_does_https_the_session_is_for_https_alone():
+    known = proxies_of(["127.0.0.1", "10.0.0.0/8"])
+    guard = Guard("0.0.0.0", TOKEN, tls=False, proxies=known)
+
+    def secure(remote: str, *said: str, hops: str = "192.0.2.7", by: Guard = guard) -> bool:
+        headers = [("Host", "127.0.0.1"), ("X-Forwarded-For", hops)]
+        headers += [("X-Forwarded-Proto", one) for one in said]
+        asked = make_mocked_request("POST", "/api/session", headers).clone(remote=remote)
+        cookie = by.sign_in(asked, TOKEN).cookies[COOKIE]
+        headers.append(("Cookie", f"{COOKIE}={cookie.value}"))
+        asked = make_mocked_request("POST", "/api/session", headers).clone(remote=remote)
+        assert by.sign_in(asked, "").cookies[COOKIE]["secure"] == cookie["secure"], "renewed alike"
+        return bool(cookie["secure"])
+
+    assert secure("127.0.0.1", "https") and secure("127.0.0.1", "HTTPS")
+    assert not secure("127.0.0.1", "http") and not secure("127.0.0.1") and not secure("::1", "")
+    assert not secure("192.0.2.7", "https"), "it is no proxy"
+    nobody = Guard("0.0.0.0", TOKEN, tls=False)
+    assert not secure("127.0.0.1", "https", by=nobody), "nobody was named"
+    # The one that the visitor came to says how; what stands left of it the visitor wrote.
+    two = "192.0.2.7, 10.1.2.3"
+    assert secure("127.0.0.1", "https, http", hops=two) and secure("127.0.0.1", "https", hops=two)
+    assert not secure("127.0.0.1", "https, http") and secure("127.0.0.1", "http", "https")
+    assert not secure("127.0.0.1", "https", "http, http", hops=two)
+
+
+def test_behind_a_proxy_that_does_https_the_page_s_own_origin_is_https():
+    guard = Guard("0.0.0.0", TOKEN, tls=False, proxies=proxies_of(["127.0.0.1"]))
+    here = {"Host": "192.168.1.5", "Origin": "https://192.168.1.5", "X_Forwarded_Proto": "https"}
+    assert refused(guard, of("127.0.0.1", **here)) == 200
+    assert refused(guard, of("192.0.2.7", **here)) == 403
+    assert refused(guard, of("127.0.0.1", **{**here, "X_Forwarded_Proto": "http"})) == 403
+
+
 def test_behind_a_proxy_wrong_tokens_and_floods_keep_nobody_else_out():
     guard = Guard("127.0.0.1", TOKEN, tls=False, proxies=proxies_of(["127.0.0.1"]), now=Hands())
 
