@@ -15,6 +15,8 @@ from stream.run.run import Run
 
 _STEP = 0.05
 
+NOTHING_RECORDED = "nothing recorded, as no picture came meanwhile"
+
 LOOKS = ("overlay", "binary")
 """What a key goes through."""
 
@@ -108,11 +110,19 @@ class Controls:
 
     def stop_recording(self) -> str:
         """Finishes the recording, in its own time; returns a line for the user."""
-        recording, self._recording = self.recording, None
+        recording = self.end_recording()
         if recording is None:
             return "no recording"
-        self._run.remove(recording)
+        if not recording.reached:
+            return NOTHING_RECORDED
         return f"recorded {Path(recording.name).name}"
+
+    def end_recording(self) -> Output | None:
+        """Finishes the recording, in its own time; returns it, None where there was none."""
+        recording, self._recording = self.recording, None
+        if recording is not None:
+            self._run.remove(recording)
+        return recording
 
     def _repaint(self, picture: PictureOptions, *, alone: bool = False) -> None:
         before = self._display.painter

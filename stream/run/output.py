@@ -69,6 +69,10 @@ class Output:
             their size are fitted to `info`; for what is cut out of a live source.
         info: of the frames, as it was told; None where they may be of any size.
         said: what is known from the beginning that it cannot keep, a sentence each.
+
+    Attributes:
+        gone: whether who takes its frames wants no more.
+        reached: whether a frame has come to it, which may still wait to be written.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class Output:
         self.figures = OutputFigures()
         self._said = tuple(said)
         self.error: BaseException | None = None
-        self.gone = False
+        self.gone = self.reached = False
         self.queue: Queue[Delivery] = Queue(
             f"to {name}", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
         )
@@ -152,6 +156,7 @@ class Output:
         """Hands it a frame, or packets; waits only where its queue says so."""
         if isinstance(item, Painted):
             item.job.hold()
+            self.reached = True
         elif not self.sink.takes_packets:
             return
         if self.sink.at_once:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stream.run.controls import Controls
+from stream.errors import StreamError
+from stream.run.controls import NOTHING_RECORDED, Controls
 from stream.run.keys import Actions, free_name, press, save_picture
 from stream.run.tiles import Tiles
 from stream.words import counted
+
+logger = logging.getLogger(__name__)
 
 
 class WallKeys:
@@ -67,14 +71,27 @@ class WallKeys:
 
     def _record(self) -> str:
         parts = self._parts()
-        recording = [controls for _, controls in parts if controls.recording is not None]
-        if recording:
-            for controls in recording:
-                controls.stop_recording()
-            return f"recorded {_sources(len(recording))}"
+        ended = [(name, controls.end_recording()) for name, controls in parts]
+        recordings = [(name, one) for name, one in ended if one is not None]
+        if recordings:
+            empty = [name for name, one in recordings if not one.reached]
+            if len(empty) == len(recordings):
+                return NOTHING_RECORDED
+            recorded = f"recorded {_sources(len(recordings) - len(empty))}"
+            return f"{recorded}, nothing of {', '.join(empty)}" if empty else recorded
+        if not parts:
+            return "no source runs"
+        begun, failed = 0, ""
         for name, controls in parts:
-            controls.start_recording(free_name(self._folder, f"stream-{name}", ".mkv"))
-        return f"recording {_sources(len(parts))}"
+            try:
+                controls.start_recording(free_name(self._folder, f"stream-{name}", ".mkv"))
+                begun += 1
+            except StreamError as error:
+                # One that cannot be recorded keeps none of the others from it.
+                logger.warning("%s", error)
+                failed = str(error)
+        said = [f"recording {_sources(begun)}"] if begun else []
+        return "; ".join([*said, failed] if failed else said)
 
 
 def _sources(count: int) -> str:

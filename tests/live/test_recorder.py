@@ -6,6 +6,7 @@ import itertools
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 
 from stream.errors import StreamError
 from stream.options import PictureOptions
-from stream.run.controls import Controls
+from stream.run.controls import NOTHING_RECORDED, Controls
 from stream.run.output import Output
 from stream.run.run import Run
+from stream.run.wall_keys import WallKeys
 from stream.sources.network import NetworkSource, Patience
 from tests.live.helpers import live_run, recording, scene, segmenter
 from tests.sources.serving import serving
@@ -81,6 +83,65 @@ def test_a_recording_can_begin_and_end_while_it_runs(tmp_path):
     for number, output in enumerate(finished):
         times = times_of(tmp_path / f"{number}.mkv")
         assert times[0] == 0 and len(times) == output.figures.frames > 5
+
+
+def test_a_recording_that_ends_before_a_picture_came_is_not_said_to_be_one(tmp_path):
+    """As where both presses of a key are heard at once, once a window is no longer held up."""
+    model = segmenter(tmp_path)
+    run, _ = live_run(scene(), model)
+    control = Controls(
+        run, model, run.outputs[0], PictureOptions(), lambda path, _: recording(run, path)
+    )
+    control.start_recording(tmp_path / "none.mkv")
+    assert control.stop_recording() == NOTHING_RECORDED
+    control.start_recording(tmp_path / "one.mkv")
+    output = control.recording
+    assert output is not None
+    assert stop_after(run, output, 1).error is None
+    assert not (tmp_path / "none.mkv").exists() and times_of(tmp_path / "one.mkv")
+
+
+class _Part:
+    """What can be changed of a source of which pictures come or do not."""
+
+    def __init__(self, reached: bool, refuses: bool = False) -> None:
+        self._recording, self._refuses = SimpleNamespace(reached=reached), refuses
+        self.recording: object | None = None
+
+    def start_recording(self, path: Path) -> str:
+        if self._refuses:
+            raise StreamError(f"{path.stem[:8]} cannot be written")
+        self.recording = self._recording
+        return ""
+
+    def end_recording(self) -> object | None:
+        ended, self.recording = self.recording, None
+        return ended
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([_Part(True), _Part(True)], ["recording 2 sources", "recorded 2 sources"]),
+        ([_Part(True), _Part(False)], ["recording 2 sources", "recorded 1 source, nothing of b"]),
+        ([_Part(False), _Part(False)], ["recording 2 sources", NOTHING_RECORDED]),
+        (
+            [_Part(True), _Part(True, refuses=True)],
+            ["recording 1 source; stream-b cannot be written", "recorded 1 source"],
+        ),
+        ([_Part(True, refuses=True)], ["stream-a cannot be written"] * 2),
+        ([], ["no source runs"] * 2),
+    ],
+)
+def test_of_several_sources_it_is_said_which_are_recorded(parts, said, tmp_path):
+    heard: list[str] = []
+    window = SimpleNamespace(toggle_full_screen=None, toggle_help=None)
+    tiles = SimpleNamespace(window=window, pause=None, say=heard.append)
+    named = list(zip("abc", parts, strict=False))
+    keys = WallKeys(tiles, lambda: named, lambda: None, folder=tmp_path)
+    for _ in said:
+        keys.press("r")
+    assert heard == said
 
 
 def test_the_sound_of_a_network_source_is_recorded_with_it(tmp_path):
