@@ -1,4 +1,4 @@
-"""Which of a connection's streams are read: of a playlist's variants one, and not the others."""
+"""Which of a connection's streams are read: of variants or programmes one, and not the others."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ def chosen(container: InputContainer) -> tuple[VideoStream | None, tuple[AudioSt
     """The video to be read, None where there is none, and all sound that goes with it.
 
     A master playlist of HLS offers the same at several sizes, each with its own sound. The largest
-    is read; FFmpeg would go on fetching all.
+    is read; FFmpeg would go on fetching all. A transport stream may carry several programmes, and
+    radio beside them; the first picture is read, with the sound of its own programme.
 
     Args:
-        container: open; its streams that are not chosen for another size's sake are discarded.
+        container: open; its streams that belong to another size or programme are discarded.
     """
     offered = container.streams.video
     sounds = container.streams.audio
-    if len(offered) < 2 or not is_hls(container.format.name):
-        return next(iter(offered), None), sounds
+    if not offered:
+        return None, sounds
+    if not is_hls(container.format.name):
+        return _of_one_programme(container, offered[0])
+    if len(offered) < 2:
+        return offered[0], sounds
     video = max(offered, key=_worth)
     own = container.streams.best("audio", related=video)
     assert own is None or isinstance(own, AudioStream)
@@ -37,6 +42,24 @@ def chosen(container: InputContainer) -> tuple[VideoStream | None, tuple[AudioSt
     heard = tuple(one for one in sounds if one in named.values())
     for one in (*offered, *sounds):
         if one is not video and one not in heard:
+            one.discard = Discard.all
+    return video, heard
+
+
+def _of_one_programme(
+    container: InputContainer, video: VideoStream
+) -> tuple[VideoStream, tuple[AudioStream, ...]]:
+    """A picture with the sound of its programme; all sound where there are no programmes.
+
+    PyAV does not show programmes. FFmpeg's choice of a picture beside a stream is one of the same
+    programme, none beside radio.
+    """
+    best = container.streams.best
+    ours = best("video", related=video)
+    sounds = container.streams.audio
+    heard = tuple(one for one in sounds if best("video", related=one) is ours)
+    for one in (*container.streams.video, *sounds):
+        if one not in heard and best("video", related=one) is not ours:
             one.discard = Discard.all
     return video, heard
 

@@ -75,6 +75,68 @@ def test_sound_with_lists_of_its_own_is_read_once_in_all_its_languages(tmp_path,
         assert {one.discard for one in sounds} == {Discard.default}
 
 
+def multiplex(path: Path, programmes: list[tuple[bool, bool]]) -> Path:
+    """A transport stream of programmes with a picture, sound or both, as broadcasts send them.
+
+    FFmpeg's muxer writes one at a time; theirs differ in their numbers, and one list names all
+    (ISO/IEC 13818-1, 2.4.4.3).
+    """
+    parts: list[list[bytes]] = []
+    table = b""
+    for number, (picture, sound) in enumerate(programmes, 1):
+        one = media.make_clip(
+            path.with_name(f"{number}.ts"),
+            codec="libx264" if picture else None,
+            audio="aac" if sound else None,
+            audio_seconds=2 if sound else None,
+            frames=50,
+            options={"g": "25", "preset": "ultrafast"} if picture else {},
+            muxer={
+                "mpegts_start_pid": f"{0x100 * number}",
+                "mpegts_pmt_start_pid": f"{0x1000 + number}",
+                "mpegts_service_id": f"{number}",
+            },
+        ).read_bytes()
+        packets = [one[at : at + 188] for at in range(0, len(one), 188)]
+        parts.append([packet for packet in packets if packet[1:3] not in (b"\x40\0", b"\x40\x11")])
+        table += number.to_bytes(2, "big") + (0xE000 | 0x1000 + number).to_bytes(2, "big")
+    head = b"\0" + (0xB000 | len(table) + 9).to_bytes(2, "big") + b"\0\1\xc1\0\0"
+    crc = 0xFFFFFFFF
+    for byte in head + table:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x04C11DB7 if crc >> 31 else crc << 1) & 0xFFFFFFFF
+    listed = b"\x47\x40\0\x10\0" + head + table + crc.to_bytes(4, "big")
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*parts, fillvalue=b""))
+    path.write_bytes(listed.ljust(188, b"\xff") + b"".join(turns))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("programmes", "heard"),
+    [
+        ([(True, True), (True, True)], 1),
+        ([(False, True), (True, True), (False, True)], 1),
+        ([(True, False), (False, True)], 0),
+        ([(True, False), (True, True)], 0),
+        ([(False, True), (True, False), (True, True)], 0),
+    ],
+    ids=["two", "radio beside", "silent beside radio", "silent beside another", "silent among"],
+)
+def test_of_a_multiplex_the_first_picture_is_read_with_the_sound_of_its_programme(
+    tmp_path, programmes, heard
+):
+    with av.open(str(multiplex(tmp_path / "all.ts", programmes))) as container:
+        assert len(container.streams) == sum(map(sum, programmes))
+        video, sounds = chosen(container)
+        number = 1 + next(place for place, (picture, _) in enumerate(programmes) if picture)
+        assert video is not None and video.id // 0x100 == number
+        assert [one.id // 0x100 for one in sounds] == [number] * heard
+        others = [one for one in container.streams if one not in (video, *sounds)]
+        assert {one.discard for one in others} == {Discard.all}
+        assert sum(packet.size > 0 for packet in container.demux(video)) == 50
+
+
 def test_any_other_container_is_read_as_it_is(tmp_path):
     clip = media.make_clip(tmp_path / "a.mkv", frames=5, audio="aac")
     with av.open(str(clip)) as container:
