@@ -19,6 +19,7 @@ from stream.records.entries import (
     parse_json,
     size_of,
     text,
+    threshold_in,
     whole,
 )
 
@@ -78,6 +79,7 @@ class CocoFile(RecordsFile):
         classes = known.get("classes")
         try:
             start = number(known.get("start", 0), "start", 0)
+            threshold = threshold_in(known)
         except ValueError as error:
             self.refuse("info", str(error))
         self.about = About(
@@ -88,6 +90,7 @@ class CocoFile(RecordsFile):
             else tuple(names[one] for one in sorted(names)),
             model=str(known.get("model", "")),
             start=start,
+            threshold=threshold,
         )
 
     def _image(self, image: Mapping[str, object], place: str) -> None:

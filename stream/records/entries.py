@@ -36,6 +36,7 @@ class About:
         classes: the names that there are, in the model's order.
         model: the model's name; "" where it does not say.
         start: seconds into the footage that are its time 0.
+        threshold: which score objects were asked to have, 0..1; None where it does not say.
     """
 
     source: str = ""
@@ -44,6 +45,7 @@ class About:
     classes: tuple[str, ...] = ()
     model: str = ""
     start: float = 0.0
+    threshold: float | None = None
 
 
 @dataclass(slots=True)
@@ -227,6 +229,17 @@ def listed(value: object, what: str) -> list[object]:
     if not isinstance(value, list):
         raise MisreadError(f"{what} is a list, not {_shown(value)}")
     return value
+
+
+def threshold_in(head: Mapping[str, object]) -> float | None:
+    """Which score objects were asked to have, by the options in a file's head.
+
+    Raises:
+        MisreadError: what stands there is none.
+    """
+    options = head.get("options")
+    asked = options.get("threshold") if isinstance(options, dict) else None
+    return None if asked is None else number(asked, "threshold", 0, 1)
 
 
 def _shown(value: object) -> str:

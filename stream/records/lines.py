@@ -19,6 +19,7 @@ from stream.records.entries import (
     parse_json,
     size_of,
     text,
+    threshold_in,
     whole,
 )
 
@@ -106,6 +107,7 @@ class LinesFile(RecordsFile):
                 ),
                 model=text(line.get("model", ""), "model"),
                 start=number(line.get("start", 0), "start", 0),
+                threshold=threshold_in(line),
             )
         except ValueError as error:
             self.refuse(self._place, str(error))

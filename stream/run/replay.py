@@ -34,6 +34,9 @@ _PART_OF_TICK = Fraction(9, 20)
 
 _AHEAD = 3
 
+_FOLLOWED = 0.4
+"""Of the threshold: who was followed with less is shown by no tracker."""
+
 
 class Replay(Schedule):
     """Gives each frame what a file of records says of it; frames are told by their times.
@@ -41,7 +44,8 @@ class Replay(Schedule):
     It stands in for the model too, as far as a run tells of it (`Told`).
 
     Attributes:
-        threshold: objects scored below it are left out.
+        threshold: objects scored below it are left out; those that were followed with less when
+            the records were made with it are not.
 
     Args:
         path: the records.
@@ -59,6 +63,9 @@ class Replay(Schedule):
         self._objects = Objects(self._file)
         self._info = info
         self._model = model
+        made, asked = self._file.about.threshold, model.threshold
+        again = made is not None and asked is not None and asked <= made
+        self._least = _FOLLOWED if again else 1.0
         self._cut = cut
         self.threshold = 0.0 if model.threshold is None else model.threshold
         # Where a part is taken, its beginning is time 0, here and in the records.
@@ -215,7 +222,7 @@ class Replay(Schedule):
         if self._kept is not None:
             found = _of_classes(found, self._kept)
         if self._model.threshold is not None:
-            found = _surer_than(found, self.threshold)
+            found = _surer_than(found, self.threshold, self._least)
         if self._model.mask_threshold is not None:
             found = replace(found, mask_threshold=self._model.mask_threshold)
             if found.unsure is not None:
@@ -309,9 +316,9 @@ def _of_classes(found: Instances, kept: frozenset[str]) -> Instances:
     return replace(found if keep.all() else found.select(keep), unsure=unsure)
 
 
-def _surer_than(found: Instances, threshold: float) -> Instances:
-    """What reaches a threshold; what does not is unsure, as it is where the model looks."""
-    sure = found.scores >= threshold
+def _surer_than(found: Instances, threshold: float, least: float) -> Instances:
+    """What reaches so much of a threshold; the rest is unsure, as it is where the model looks."""
+    sure = found.scores >= least * threshold
     unsure = found.unsure
     if not sure.all():
         below = found.select(~sure)

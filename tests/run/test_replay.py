@@ -328,6 +328,31 @@ def test_real_footage_is_the_same_to_the_last_bit(shared_media, tmp_path):
         assert samples(outputs[0]) == samples(outputs[1])
 
 
+def test_who_was_followed_below_the_threshold_stays_where_it_is_asked_for_again(clip, tmp_path):
+    """Else they were missing in single frames, when options of the first run were written again."""
+    scores = (0.9, 0.3, 0.2)
+    objects = [
+        {"class": "person", "score": score, "box": [left, 20, left + 12, 80]}
+        for left, score in zip((5, 35, 65), scores, strict=True)
+    ]
+    head = {"stream": 1, "size": [120, 160], "classes": ["person"]}
+    line = {"frame": 0, "time": 0, "objects": objects}
+    records, shown = tmp_path / "found.ndjson", {}
+    for made in (0.6, None):
+        options = {} if made is None else {"options": {"threshold": made}}
+        records.write_text("\n".join(map(json.dumps, [head | options, line])))
+        for asked in (None, 0.5, 0.6, 0.61):
+            _, sizes = masks(clip, records, tmp_path, threshold=asked, limit=1)
+            shown[made, asked] = sizes[0] / (12 * 60)
+    assert shown == {
+        (0.6, None): 3, (0.6, 0.5): 3, (0.6, 0.6): 2, (0.6, 0.61): 1,
+        (None, None): 3, (None, 0.5): 1, (None, 0.6): 1, (None, 0.61): 1,
+    }  # fmt: skip
+    records.write_text(json.dumps(head | {"options": {"threshold": "high"}}))
+    with pytest.raises(UsageError, match="line 1: threshold is a number"):
+        masks(clip, records, tmp_path)
+
+
 def test_covers_go_by_class_and_threshold_as_where_the_model_looks(clip, tmp_path):
     """Who is below the threshold is doubted then, and of other classes nothing is covered."""
 
