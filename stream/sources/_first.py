@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from stream.errors import SourceError
 from stream.sources._connecting import Way
-from stream.sources.stream_reader import Ended, Opened, StreamReader
+from stream.sources._opened import Opened
+from stream.sources.stream_reader import Ended, StreamReader
 
 _log = logging.getLogger(__name__)
 

@@ -20,11 +20,12 @@ from stream.frame import Frame, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._clock import MACHINE
+from stream.sources._opened import Opened
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.modes import COMPRESSED, Camera, Mode
-from stream.sources.stream_reader import Opened, Picture, StreamReader
+from stream.sources.stream_reader import Picture, StreamReader
 from stream.words import counted
 
 logger = logging.getLogger(__name__)

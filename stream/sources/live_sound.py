@@ -8,8 +8,9 @@ from fractions import Fraction
 from av.audio.stream import AudioStream
 
 from stream.frame import Passthrough
+from stream.sources._opened import Templates, kind_of
 from stream.sources.live_timeline import LARGEST_STEP, TICKS, Timeline
-from stream.sources.stream_reader import Sound, Templates, kind_of
+from stream.sources.stream_reader import Sound
 from stream.types import AnyPacket
 
 _WAITS = 6.0

@@ -23,6 +23,7 @@ from stream.sources._damage import told_of_losses
 from stream.sources._first import HINT_SECONDS, First
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
+from stream.sources._opened import Opened
 from stream.sources._outages import Outages
 from stream.sources._pacing import Pacer, in_bursts, is_hls
 from stream.sources._senders import Seldom
@@ -31,7 +32,7 @@ from stream.sources.live import LiveSource, planar, reshaped
 from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
-from stream.sources.stream_reader import Ended, Opened, Picture, Sound, StreamReader
+from stream.sources.stream_reader import Ended, Picture, Sound, StreamReader
 from stream.words import counted
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,22 +9,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
-from av.video.stream import VideoStream
+from av.container import InputContainer
 
 from stream.errors import SourceError, StreamError
-from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
 from stream.sources._arrivals import Arrivals, is_known
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage
 from stream.sources._multipart import let_go
+from stream.sources._opened import Opened, Templates, is_finite, opened_as
 from stream.sources._pacing import is_hls
 from stream.sources._senders import Marks, Sender
 from stream.sources._variants import chosen
-from stream.sources.live import likely_rate
 from stream.types import AnyPacket
 
 _PICTURES = 4
@@ -40,35 +36,6 @@ _NOT_YET = 0.002
 
 _AHEAD = 64
 """Packets and pictures read ahead of a source that sends in bursts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The connection stands; what it brings.
-
-    Attributes:
-        width: of the pictures, in pixels.
-        height: of the pictures, in pixels.
-        pixel_format: FFmpeg's name of the pictures' format.
-        rate: pictures per second, where known.
-        sample_aspect_ratio: width over height of one sample.
-        colour: how sample values mean colours.
-        codec: the video's codec, for people.
-        container: FFmpeg's name of the container format.
-        finite: the source knows how long it is, so its end is an end and not a loss.
-        audio: templates of the audio streams; they outlive the connection.
-    """
-
-    width: int
-    height: int
-    pixel_format: str
-    rate: Fraction | None
-    sample_aspect_ratio: Fraction
-    colour: ColourTags
-    codec: str
-    container: str
-    finite: bool
-    audio: Templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +79,6 @@ class Ended:
 
     error: BaseException | None = None
     cause: BaseException | None = None
-
-
-class Templates:
-    """Streams like those of a connection, which stay valid when it is closed.
-
-    A sink that copies packets makes its stream from such a template, perhaps long after the
-    connection that it came from is gone.
-    """
-
-    def __init__(self, streams: Sequence[AudioStream]) -> None:
-        self.streams: tuple[AudioStream, ...] = ()
-        if streams:
-            self._holder: OutputContainer = av.open(os.devnull, "w", format="null")
-            self.streams = tuple(self._holder.add_stream_from_template(one) for one in streams)
-        self.kinds = tuple(kind_of(stream) for stream in streams)
-
-
-def kind_of(stream: AudioStream) -> tuple[str, int, int]:
-    """What a stream's packets are: codec, samples per second, channels."""
-    context = stream.codec_context
-    return context.name, context.sample_rate, context.channels
 
 
 Event = Opened | Picture | Sound | Ended
@@ -258,7 +204,7 @@ class StreamReader:
     def _read(self, container: InputContainer) -> None:
         video, sounds = chosen(container)
         if video is None or video.codec_context is None:
-            raise NoVideoError(_finite(container))
+            raise NoVideoError(is_finite(container))
         # Frame threads would hold every picture back by one per thread.
         video.thread_type = "SLICE"
         cut_exactly(video)
@@ -292,7 +238,7 @@ class StreamReader:
                 if self.opened is None:
                     # Only now is it known what comes: who joins between two key frames finds
                     # streams without a size.
-                    self.opened = _opened(container, video, templates, event.picture)
+                    self.opened = opened_as(container, video, templates, event.picture)
                     self.events.put(self.opened)
                 self._pictures += 1
                 self.events.put(event)
@@ -364,34 +310,3 @@ class StreamReader:
         long = now - self._damaged_since > _DAMAGED_SECONDS
         if self._renewed and long and self._damaged > _DAMAGED_PACKETS:
             raise ChangedError
-
-
-def _finite(container: InputContainer) -> bool:
-    return bool(container.duration and container.duration > 0)
-
-
-def _opened(
-    container: InputContainer, video: VideoStream, audio: Templates, first: av.VideoFrame
-) -> Opened:
-    context = video.codec_context
-    rates = [video.average_rate, video.guessed_rate, context.framerate]
-    if container.format.name in UNTIMED[1:]:
-        rates = []  # what is said there is what was asked for
-    shape = context.sample_aspect_ratio or video.sample_aspect_ratio
-    return Opened(
-        width=first.width,
-        height=first.height,
-        pixel_format=first.format.name,
-        rate=next((rate for rate in map(likely_rate, rates) if rate), None),
-        sample_aspect_ratio=shape or Fraction(1),
-        colour=ColourTags(
-            first.color_primaries,
-            first.color_trc,
-            first.colorspace,
-            None if first.color_range not in {1, 2} else first.color_range == 2,
-        ),
-        codec=context.name,
-        container=container.format.name,
-        finite=_finite(container),
-        audio=audio,
-    )

@@ -9,9 +9,10 @@ from fractions import Fraction
 import av
 import pytest
 
+from stream.sources._opened import Templates
 from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import TICKS, Timeline
-from stream.sources.stream_reader import Sound, Templates
+from stream.sources.stream_reader import Sound
 from stream.types import AnyPacket
 from tests.sources.serving import make_clip
 

@@ -12,10 +12,11 @@ import pytest
 
 from stream.errors import SourceError
 from stream.sources._connecting import ChangedError
+from stream.sources._opened import Opened
 from stream.sources._senders import Seldom, Sender
 from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import Timeline
-from stream.sources.stream_reader import Ended, Opened, Picture, Sound, StreamReader
+from stream.sources.stream_reader import Ended, Picture, Sound, StreamReader
 from tests.sources.serving import picture
 
 SECONDS = 2
