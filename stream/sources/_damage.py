@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
+from av.stream import Stream
 
 from stream.types import AnyPacket
 from stream.words import counted
@@ -102,6 +104,35 @@ class Damage:
         self._latest = pts if self._latest is None else max(pts, self._latest)
         if self._since is None:
             self._since = pts * time_base
+
+
+def without_meetings(packets: Iterable[AnyPacket], picture: Stream) -> Iterator[AnyPacket]:
+    """The same packets, of which those before a meeting of two streams count as whole.
+
+    What is told of there is told of packets up to two before the key frame with which the next one
+    begins. So a packet that is told of waits, and what follows it, until it shows which it is.
+
+    Args:
+        packets: of all streams, in order.
+        picture: the picture's stream.
+    """
+    held: list[AnyPacket] = []
+    waits = 0
+    for packet in packets:
+        if packet.stream is picture:
+            if packet.is_keyframe:
+                for one in held:
+                    one.is_corrupt = False
+                waits = 0
+            elif packet.is_corrupt:
+                waits = _SUSPECTS - 1
+            elif waits:
+                waits -= 1
+        held.append(packet)
+        if not waits:
+            yield from held
+            held.clear()
+    yield from held
 
 
 def told_of_losses(name: str, corrupt: int, left_out: int) -> list[str]:

@@ -16,7 +16,7 @@ from stream.queues import Queue, WhenFull
 from stream.sources._arrivals import Arrivals, is_known
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
-from stream.sources._damage import Damage
+from stream.sources._damage import Damage, without_meetings
 from stream.sources._multipart import let_go
 from stream.sources._opened import Opened, Templates, is_finite, opened_as
 from stream.sources._pacing import is_hls
@@ -218,7 +218,8 @@ class StreamReader:
         marks, sender = [Marks(stream) for stream in audio], Sender(video)
         lacking = len(audio) < max(1, self._sounds)
         arrivals = Arrivals(container, [video, *audio], silent, looking=self._wants_audio)
-        for packet in self._packets(arrivals):
+        packets, joined = self._packets(arrivals), is_hls(container.format.name)
+        for packet in without_meetings(packets, video) if self._whole and joined else packets:
             arrived = time.perf_counter()
             if self._stop.is_set():
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from stream.errors import SourceError
-from stream.sources._damage import Damage, told_of_losses
+from stream.sources._damage import Damage, told_of_losses, without_meetings
 from stream.sources.file import FileSource
 from stream.sources.stream_reader import Ended, Picture, StreamReader
 
@@ -39,9 +40,13 @@ def without(data: bytes, *lost: int) -> bytes:
     return b"".join(one for place, one in enumerate(grams) if place not in lost)
 
 
-def read(data: bytes, *, whole: bool) -> tuple[StreamReader, dict[int, bytes]]:
+def read(data: bytes | Path, *, whole: bool) -> tuple[StreamReader, dict[int, bytes]]:
     reader = StreamReader(
-        lambda: av.open(io.BytesIO(data), format="mpegts"),
+        lambda: (
+            av.open(str(data))
+            if isinstance(data, Path)
+            else av.open(io.BytesIO(data), format="mpegts")
+        ),
         lambda error: SourceError(str(error)),
         audio=False,
         paced=lambda container: True,
@@ -83,6 +88,56 @@ def test_files_that_hold_several_broadcasts_are_not_damaged_where_these_meet(tmp
             for _ in source:
                 pass
             assert (source.corrupt > 0) == damaged, name
+
+
+@pytest.mark.parametrize("lost", [None, 1], ids=["whole", "with a loss"])
+def test_where_parts_of_a_list_meet_no_picture_is_left_out_as_scrambled(tmp_path, broadcast, lost):
+    """Parts of other programmes, such as advertising, whose packets are numbered anew."""
+    listed = ["#EXTM3U", "#EXT-X-TARGETDURATION:2"]
+    for number in range(3):
+        middle = len(broadcast) // DATAGRAM // 2
+        data = without(broadcast, middle) if number == lost else broadcast
+        (tmp_path / f"{number}.ts").write_bytes(data)
+        listed += ["#EXT-X-DISCONTINUITY", "#EXTINF:1.92,", f"{number}.ts"]
+    path = tmp_path / "live.m3u8"
+    path.write_text("\n".join([*listed, "#EXT-X-ENDLIST", ""]))
+    with av.open(str(path)) as container:
+        told = [one for one in container.demux() if one.size and one.is_corrupt]
+        assert len(told) >= 2, "FFmpeg tells of a loss where there is none"
+    reader, _ = read(path, whole=True)
+    left_out = reader.left_out
+    if lost is None:
+        assert (left_out, reader.corrupt) == (0, 0)
+    else:
+        assert 0 < left_out <= 2 * GOP and reader.corrupt > 0
+
+
+def test_a_packet_that_is_told_of_waits_until_it_shows_whether_two_streams_meet():
+    picture, sound = object(), object()
+
+    def came(*told: str) -> list[SimpleNamespace]:
+        """Of each packet: a key frame, damaged, or sound."""
+        return [
+            SimpleNamespace(
+                stream=sound if one == "s" else picture,
+                is_keyframe="k" in one,
+                is_corrupt="x" in one,
+            )
+            for one in told
+        ]
+
+    def found(*told: str) -> str:
+        packets = came(*told)
+        passed = list(without_meetings(packets, picture))
+        assert passed == packets, "all of them, in order"
+        return "".join("x" if one.is_corrupt else "." for one in passed)
+
+    assert found("k", "p", "x", "p", "k", "p") == "......"
+    assert found("k", "x", "s", "k") == "....", "sound between them does not count"
+    assert found("k", "x", "p", "p", "k") == ".x...", "too far before it"
+    assert found("k", "x", "x", "k") == "....", "both"
+    assert found("k", "p", "x") == "..x", "at the end"
+    assert found("k", "p", "kx", "p", "p") == "..x..", "the key frame itself"
 
 
 def packet(pts: int, *, corrupt: bool = False, key: bool = False) -> SimpleNamespace:
