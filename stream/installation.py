@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stream.errors import StreamError, first_line
+from stream.scarcity import scarcity
 
 
 class InstallationError(StreamError):
@@ -111,6 +112,8 @@ def defect(family: Family) -> tuple[str, str] | None:
     reason = _defect(family)
     if reason is None:
         return None
+    if short := scarcity(reason):
+        return f"{family.label} cannot be loaded: {short[0]}", short[1]
     found = installed(family)
     library = re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object", reason)
     if not found:

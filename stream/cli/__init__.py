@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is None:
         _leave_at_once_by_interrupt()
+        _stand_in_for_closed()
         from stream.arguments import hide
 
         # First of all: what others see of a password should be gone before the rest is loaded.
@@ -45,10 +46,40 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # NumPy and OpenCV each bring an OpenBLAS whose threads wait busily for a while once they are
     # there: together a third of what a start took. No matrix here is large enough to be shared.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Zero columns, as some terminals and services say, is no width: nothing at all was printed.
+    if os.environ.get("COLUMNS", "").strip("0 ") == "":
+        os.environ.pop("COLUMNS", None)
     # All of this holds for what is loaded from here on.
-    from stream.cli._main import run
-
+    try:
+        from stream.cli._main import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "stream":
+            raise
+        # As in a checkout whose dependencies nobody installed yet.
+        print(  # noqa: T201 - what prints otherwise may be what is missing
+            f"stream: the package {error.name} is not installed; in the checkout: pip install .",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     run(arguments)
+
+
+def _stand_in_for_closed() -> None:
+    """Opens standard input, output and error where whoever started the program closed them.
+
+    Their numbers would go to the next files that are opened, and what libraries print would get
+    into these. Nothing can be written to what is opened here, so that asking for it fails.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # gets the lowest number that is free
+            os.set_inheritable(number, True)
+            if number == 1:
+                sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - to the end
+            elif number == 2:
+                sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - to the end
 
 
 def _leave_at_once_by_interrupt() -> None:

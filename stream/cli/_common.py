@@ -243,14 +243,15 @@ def _console(*, stderr: bool) -> Console:
     class Quiet(Console):
         """One of which a reader that has enough (`| head`) is no error: the run goes on.
 
-        Rich itself ends the program there, with exit code 1, whatever the run came to.
+        Rich itself ends the program there, with exit code 1, whatever the run came to. Neither
+        does a run end because a log that standard error goes to is full.
         """
 
         def print(self, *objects: Any, **how: Any) -> None:
             try:
                 super().print(*objects, **how)
             except OSError as error:  # Windows, and releases of rich before `on_broken_pipe`
-                if not is_unread(error):
+                if not is_unread(error) and not stderr:
                     raise
                 self.on_broken_pipe()
 
@@ -323,10 +324,11 @@ def keep_clear(targets: Iterable[str]) -> None:
 
 def say_error(error: object) -> None:
     """Prints one sentence on standard error, without the secrets of addresses in it."""
-    typer.echo(f"stream: {visible(without_secrets(str(error)))}", err=True)
+    say(f"stream: {error}")
 
 
 def say(line: str, *, quiet: bool = False) -> None:
     """Prints a line for people on standard error, unless nothing is to be said."""
     if not quiet:
-        typer.echo(visible(without_secrets(line)), err=True)
+        with suppress(OSError):  # of that nobody can be told
+            typer.echo(visible(without_secrets(line)), err=True)

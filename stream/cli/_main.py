@@ -26,6 +26,7 @@ from stream.installation import explain
 from stream.likeness import nearest
 from stream.plugins import culprit
 from stream.run.interrupt import EXIT_CODE, end_process_at_last, press_again_where_unheard
+from stream.scarcity import scarcity
 from stream.version import __version__
 
 _NAMES = ("stream", "stream-seg")
@@ -178,8 +179,11 @@ def _run(arguments: Sequence[str] | None) -> int:
             return 0
         if common.verbosity.verbose and unprinted is None:
             raise
-        common.say_error(unprinted or explain(error) or refusal(error) or _fault(error))
+        short = "; ".join(scarcity(error) or ())
+        common.say_error(unprinted or short or explain(error) or refusal(error) or _fault(error))
         code = 1
+        if unprinted is not None and arguments is None:
+            _print_no_more()
     return code if isinstance(code, int) else 0
 
 
@@ -194,6 +198,14 @@ def _unprinted(error: Exception) -> str | None:
     if where.partition(".")[0] not in _PRINTERS and not where.startswith("stream.cli."):
         return None
     return f"standard output cannot be written: {error.strerror or error}"
+
+
+def _print_no_more() -> None:
+    """Lets go of what could not be printed, which would fail once more as the process ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _fault(error: Exception) -> str:

@@ -296,7 +296,7 @@ def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
     rooms = serve(
         plans,
         console=common.progress_console(quiet=plans[0].run.quiet),
-        say=lambda line: typer.echo(line, err=True),
+        say=common.say,
         on_ready=lambda _: keep_what_is_loaded(),
     )
     if len(rooms) == 1 and rooms[0].report is not None and not plans[0].run.quiet:

@@ -16,6 +16,7 @@ from stream.fleet.results import remarks_of, results, with_targets
 from stream.fleet.scratch import scratch, tidy
 from stream.fleet.task import Done, Task
 from stream.plugins import culprit
+from stream.scarcity import scarcity
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
@@ -125,5 +126,7 @@ class Worker:
 
 def _fault(error: Exception) -> str:
     """The sentence for what is no fault of a file or of a machine."""
+    if short := scarcity(error):
+        return "; ".join(short)
     _log.debug("a fault of the program", exc_info=error)
     return f"a fault of {culprit(error)}: {type(error).__name__}: {error}"

@@ -10,6 +10,7 @@ import av.logging
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 
+from stream.scarcity import scarce_threads
 from stream.sinks._encoders import EncoderChoice
 
 
@@ -90,6 +91,8 @@ def refusal(choice: EncoderChoice, size: tuple[int, int], pixel_format: str, tic
     said = why_refused(choice.name, choice.options, width, height, pixel_format, tick)
     if cause := without_hardware(choice.name, said):
         return f"{choice.name} does not work here: {cause}"
+    if short := scarce_threads():
+        return "; ".join(short)
     return (
         f"{choice.name} refuses pictures of {width}x{height} in {pixel_format} or its settings "
         f"({said or 'for a reason that it does not say'})"

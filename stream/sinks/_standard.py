@@ -23,6 +23,7 @@ class StandardOutput(OneWay):
         super().__init__("standard output")
         if sys.stdout is not None:
             sys.stdout.flush()
+        os.write(_NUMBER, b"")  # which fails where a closed one has a stand-in
         self._file = os.dup(_NUMBER)
 
     def write(self, data: bytes) -> int:

@@ -18,6 +18,7 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
+from stream.scarcity import scarce_threads
 from stream.sources._container import RAISED, open_container
 from stream.sources._damage import Damage
 from stream.sources._guessed import ALWAYS, are_decode_times
@@ -346,3 +347,19 @@ def _matches(ours: Sequence[Stream], theirs: Iterable[Stream]) -> Iterator[tuple
         if same is not None:
             left.remove(same)
             yield stream, same
+
+
+def undecodable(path: Path, codec: str) -> SourceError:
+    """That nothing of a video file decodes, and why.
+
+    Args:
+        path: of the file.
+        codec: the name of its video's.
+    """
+    # FFmpeg's decoders have threads, and without them give nothing, as of a damaged file.
+    if short := scarce_threads():
+        return SourceError(f"{path} cannot be decoded: {'; '.join(short)}")
+    return SourceError(
+        f"{path} holds no picture that can be decoded; it is damaged or its codec ({codec}) is not "
+        "supported here"
+    )

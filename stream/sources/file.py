@@ -26,7 +26,7 @@ from stream.sources._ending import Reached, cut_short, last_length
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
-from stream.sources._reader import Decoded, Part, Reader
+from stream.sources._reader import Decoded, Part, Reader, undecodable
 from stream.sources._services import broadcast, joined, tags_of
 from stream.sources._timeline import Timeline
 from stream.sources._transparency import ClearParts
@@ -253,10 +253,7 @@ class FileSource(Source):
                 ):
                     return piece.picture
                 break
-        raise SourceError(
-            f"{self.path} holds no picture that can be decoded; it is damaged or its codec "
-            f"({self._video.codec_context.name}) is not supported here"
-        )
+        raise undecodable(self.path, self._video.codec_context.name)
 
     @property
     def remarks(self) -> list[str]:

@@ -71,9 +71,12 @@ def test_under_a_profiler_the_process_is_taken_down_in_order():
 
 @pytest.mark.parametrize("arguments", [["models"], ["--help"], ["file", "--help"], ["--version"]])
 def test_what_a_full_disk_does_not_take_is_said_once(arguments):
+    # As users have it: without a buffer nothing is left over to fail once more at the end.
+    environ = {k: v for k, v in environment().items() if k != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("w") as full:
         found = subprocess.run(
             [sys.executable, "-m", "stream", *arguments],
+            env=environ,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -129,6 +132,103 @@ def test_a_reader_that_has_enough_changes_nothing_of_how_a_run_ends(
         os.close(writer)
     assert done.returncode == code, done.stderr
     assert (tmp_path / "out" / "in.mp4").stat().st_size > 1000
+
+
+def test_a_full_log_ends_no_run_and_changes_no_exit_code(clip, nothing, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    options = ("--model", str(nothing), "--provider", "cpu", "--limit", "2", "-o", "out/")
+    for arguments, code in (
+        (("file", "broken.mp4", str(clip), *options), 1),
+        (("file", "--oops"), 2),
+    ):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "stream", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=full,
+                cwd=tmp_path,
+                env=environment(),
+                timeout=120,
+                check=False,
+            )
+        assert done.returncode == code
+    assert (tmp_path / "out" / "in.mp4").stat().st_size > 1000
+
+
+def test_no_file_gets_the_number_of_a_standard_stream_that_was_closed(tmp_path):
+    # What libraries print would get into it.
+    told = tmp_path / "told"
+    script = f"""
+import os, sys
+for number in range(3):
+    os.close(number)
+sys.stdin = sys.stdout = sys.stderr = None
+from stream.cli import main
+leave = os._exit
+def tell(code):
+    with open({str(told)!r}, "w") as file:
+        file.write(f"{{code}} {{file.fileno() > 2}}")
+    leave(code)
+os._exit = tell
+sys.argv = ["stream", "models"]
+main()
+"""
+    subprocess.run([sys.executable, "-c", script], env=environment(), timeout=120, check=False)
+    assert told.read_text() == "0 True"
+
+
+def test_records_are_refused_where_standard_output_is_closed(clip, nothing, tmp_path):
+    script = f"""
+import os, sys
+os.close(1)
+from stream.cli import main
+sys.argv = ["stream", "file", {str(clip)!r}, "--model", {str(nothing)!r}, "--records", "-"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=environment(),
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "stream: there is no standard output to write records to\n",
+    )
+
+
+def test_no_columns_are_no_width():
+    environ = {**environment(), "COLUMNS": "0"}
+    found = subprocess.run(
+        [sys.executable, "-m", "stream", "models"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "default" in found.stdout
+
+
+def test_a_checkout_without_its_dependencies_says_so(tmp_path):
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('none', name='typer')")
+    environ = environment()
+    environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environ["PYTHONPATH"]])
+    found = subprocess.run(
+        [sys.executable, "-m", "stream", "models"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (
+        1,
+        "stream: the package typer is not installed; in the checkout: pip install .\n",
+    )
 
 
 @pytest.mark.parametrize("ignored", [False, True])
