@@ -49,7 +49,7 @@ def exported(run):
     """The trained network and the graph that it was exported as."""
     import onnx
 
-    from stream_models.training.loop import load_network
+    from stream_models.training.checkpoints import load_network
 
     folder, result = run
     return load_network(folder / "out" / "checkpoint.pt"), onnx.load(str(result.float_model))

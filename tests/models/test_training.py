@@ -180,7 +180,7 @@ def test_an_interrupted_run_is_taken_up_again(run, tmp_path):
 @pytest.mark.slow
 def test_a_trained_model_can_be_trained_on(run):
     from stream_models.training import ship
-    from stream_models.training.loop import load_network
+    from stream_models.training.checkpoints import load_network
 
     folder, result = run
     again = ship.from_onnx(result.float_model)
@@ -707,7 +707,8 @@ def test_another_runs_checkpoint_is_not_taken_up(tmp_path, held):
 
     from stream_models.network import MaskRCNN, NetworkConfig
     from stream_models.training.augment import AugmentConfig
-    from stream_models.training.loop import LoopConfig, Trainer, load_network, save_checkpoint
+    from stream_models.training.checkpoints import load_network, save_checkpoint
+    from stream_models.training.loop import LoopConfig, Trainer
     from stream_models.training.losses import LossConfig
 
     folder = tmp_path / "data"

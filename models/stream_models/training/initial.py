@@ -12,8 +12,8 @@ from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import FOLDER
 from stream.words import called
 from stream_models.network import MaskRCNN, NetworkConfig
+from stream_models.training.checkpoints import load_network
 from stream_models.training.data import class_among
-from stream_models.training.loop import load_network
 from stream_models.training.ship import from_onnx
 
 # torchvision's ImageNet weights were trained on (x - mean) / deviation with x in 0..1.

@@ -23,13 +23,13 @@ from stream.words import called
 from stream_models.network import MASK_PARTS, MaskRCNN, network_config
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
+from stream_models.training.checkpoints import content_of, save_checkpoint
 from stream_models.training.data import Picture, same_classes
 from stream_models.training.feeds import Feed, SharedOut, Step, Whole, processes
 from stream_models.training.history import begin
 from stream_models.training.losses import LossConfig
 from stream_models.training.out import CHECKPOINT, HISTORY
 from stream_models.training.packed_batches import PackedBatches
-from stream_models.training.saving import save_whole
 from stream_models.training.unbroken import unbroken
 
 logger = logging.getLogger(__name__)
@@ -145,53 +145,6 @@ def rate_factor(step: int, share: float, config: LoopConfig) -> float:
     return warm * (0.02 + 0.98 * 0.5 * (1.0 - math.cos(math.pi * left / config.decay)))
 
 
-def save_checkpoint(path: Path, network: MaskRCNN, extra: dict[str, Any]) -> None:
-    """Write weights, the network's description and `extra`, whole or not at all."""
-    content = {
-        "config": dataclasses.asdict(network.config),
-        "weights": network.state_dict(),
-        **extra,
-    }
-    save_whole(path, content)
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """What a checkpoint of a run holds.
-
-    Raises:
-        ModelError: it is none.
-    """
-    advice = "a run's checkpoint is what `stream train` leaves in its folder"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{path}: it cannot be read ({error.strerror or error})") from error
-    # Whatever torch makes of a file that it did not write; code that one carries is not loaded.
-    except Exception as error:
-        raise ModelError(f"{path}: it is damaged or no checkpoint of a run; {advice}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
-        raise ModelError(f"{path}: it is no checkpoint of a run; {advice}")
-    return content
-
-
-def load_network(path: Path, key: str = "average") -> MaskRCNN:
-    """The network of a checkpoint: its averaged weights, or with key "weights" the last ones.
-
-    Raises:
-        ModelError: it is no checkpoint of a run.
-    """
-    content = _content(path)
-    try:
-        network = MaskRCNN(network_config(content["config"]))
-        network.load_state_dict(content[key] if key in content else content["weights"])
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{path}: its weights are another network's than today's; start from a float32 .onnx "
-            "of that run, or train anew"
-        ) from error
-    return network
-
-
 class Trainer:
     """One training run in the folder `out`; a run interrupted there is taken up again."""
 
@@ -241,7 +194,7 @@ class Trainer:
         return Whole(packed, self._loss, seed, self.device)
 
     def _resume(self) -> None:
-        content = _content(self._checkpoint)
+        content = content_of(self._checkpoint)
         try:
             theirs, ours = network_config(content["config"]).names, self.network.config.names
             if not same_classes(theirs, ours):
