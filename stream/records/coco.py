@@ -34,6 +34,7 @@ class CocoFile(RecordsFile):
     """
 
     endings: ClassVar[tuple[str, ...]] = (".json",)
+    held: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -94,11 +95,13 @@ class CocoFile(RecordsFile):
         )
 
     def _image(self, image: Mapping[str, object], place: str) -> None:
-        named = _FRAME.match(Path(text(image.get("file_name", ""), "file_name")).stem)
+        file = text(image.get("file_name", ""), "file_name")
+        named = _FRAME.match(Path(file).stem)
         self._frames[whole(image.get("id"), "id")] = Entry(
             place=place,
             index=int(named[1]) if named else None,
             seconds=Fraction(number(image["time"], "time")) if "time" in image else None,
+            file="" if named else file,
             size=size_of([image.get("height"), image.get("width")], "an image's size"),
         )
 

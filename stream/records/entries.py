@@ -56,6 +56,8 @@ class Entry:
         place: where in the file, such as "line 7", for errors.
         index: of the frame, from 0.
         seconds: its presentation time.
+        file: the name of the photo that it is of, perhaps with folders before it; "" where it is
+            of none, or the file does not say.
         size: height and width of its picture, where the file says it of this frame.
         mask_threshold: above what its soft masks are the object.
         objects: as JSON has them.
@@ -65,6 +67,7 @@ class Entry:
     place: str
     index: int | None = None
     seconds: Fraction | None = None
+    file: str = ""
     size: tuple[int, int] | None = None
     mask_threshold: float | None = None
     objects: Sequence[object] = field(default_factory=list)
@@ -83,6 +86,8 @@ class RecordsFile(ABC):
     endings: ClassVar[tuple[str, ...]] = ()
     tells_empty: ClassVar[bool] = True
     """Whether a frame in which nothing is has an entry too."""
+    held: ClassVar[bool] = False
+    """Whether all of it is in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

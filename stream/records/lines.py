@@ -126,6 +126,7 @@ class LinesFile(RecordsFile):
                 place=self._place,
                 index=whole(line["frame"], "frame") if "frame" in line else None,
                 seconds=seconds,
+                file=text(line.get("file", ""), "file"),
                 size=size_of(line["size"]) if "size" in line else None,
                 mask_threshold=None
                 if threshold is None

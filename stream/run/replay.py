@@ -1,7 +1,11 @@
-"""Frames get the instances that were recorded of them: painting without inference."""
+"""Frames get the instances that were recorded of them: painting without inference.
+
+Those of a film are told by their times, photos by their files' names.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -19,6 +23,7 @@ from stream.records import open_records
 from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
 from stream.run.figures import Counts, Job, Work
+from stream.run.recorded_photos import Photos
 from stream.run.schedule import Schedule
 from stream.run.unsure import BETWEEN
 from stream.timing import timed
@@ -37,9 +42,12 @@ _AHEAD = 3
 _FOLLOWED = 0.4
 """Of the threshold: who was followed with less is shown by no tracker."""
 
+_HELD = 1000
+"""Entries of later photos that are held, where they are in another order than the photos."""
+
 
 class Replay(Schedule):
-    """Gives each frame what a file of records says of it; frames are told by their times.
+    """Gives each frame what a file of records says of it.
 
     It stands in for the model too, as far as a run tells of it (`Told`).
 
@@ -70,9 +78,11 @@ class Replay(Schedule):
         self.threshold = 0.0 if model.threshold is None else model.threshold
         # Where a part is taken, its beginning is time 0, here and in the records.
         self._moved = Fraction(cut.start or 0) - Fraction(self._file.about.start)
+        # The very list changes where a photo turns out unreadable.
+        self._photos = Photos(tuple(info.pictures)) if info.pictures else None
         self._next: Entry | None = None
         self._last: Entry | None = None
-        self._begun = self._covers = self._certain = False
+        self._begun = self._by_name = self._covers = self._certain = False
         self._frames = self._bare = self._unread = 0
         self._stopped: Callable[[], bool] = lambda: False
         try:
@@ -232,6 +242,9 @@ class Replay(Schedule):
 
     def _entry(self, frame: Frame) -> Entry | None:
         """The entry of a frame; those before it are left behind."""
+        if self._photos is not None and self._names_photos():
+            most = None if self._file.held else _HELD
+            return self._photos.entry(self._info.pictures[frame.index], self._entries, most)
         while True:
             if not self._begun or self._next is None:
                 self._next = next(self._entries, None)
@@ -251,6 +264,19 @@ class Replay(Schedule):
             # What lies before the part that is taken was to be expected.
             self._unread += self._frames > 1 or not self._cut.start
 
+    def _names_photos(self) -> bool:
+        """Whether the records say of which files they are, as their first entry does or not."""
+        if not self._begun:
+            self._begun = True
+            self._next = next(self._entries, None)
+            if self._next is not None and self._next.file:
+                self._entries = itertools.chain([self._next], self._entries)
+                self._next, self._by_name = None, True
+            elif self._next is not None:
+                self._last = self._next
+                self._check_times(self._next)
+        return self._by_name
+
     def _rest(self) -> int:
         """How many entries lie behind the last frame.
 
@@ -259,6 +285,8 @@ class Replay(Schedule):
         """
         count = 0 if self._next is None else 1
         self._next = None
+        by_name = self._photos is not None and self._by_name
+        count += self._photos.unread if self._photos is not None else 0
         while True:
             try:
                 entry = next(self._entries, None)
@@ -266,7 +294,8 @@ class Replay(Schedule):
                 return count + 1
             if entry is None:
                 return count
-            self._check_order(self._last, entry)
+            if not by_name:
+                self._check_order(self._last, entry)
             self._last = entry
             count += 1
 

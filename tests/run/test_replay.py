@@ -1,6 +1,8 @@
 """Painting from records: the same picture as with the model, to the last bit."""
 
 import json
+import re
+from pathlib import Path
 
 import av
 import cv2
@@ -11,7 +13,9 @@ import stream
 from stream import soft, sources
 from stream.errors import StreamError, UsageError
 from stream.options import CutOptions, InputOptions, ModelOptions
+from stream.records.entries import Entry
 from stream.run.figures import Counts
+from stream.run.recorded_photos import Photos
 from stream.run.replay import Replay
 from tests import tiny_models
 
@@ -201,6 +205,69 @@ def test_what_was_made_of_another_video_is_refused_or_said(clip, recorded, model
     assert "lines of found.ndjson fit no frame" in said
     with pytest.raises(UsageError, match=r"made of pictures of 160x120, but small\.mkv has 64x48"):
         stream.process(small(tmp_path), tmp_path / "x.mkv", from_records=recorded)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three photos of a size, with a bright square in a place of its own each."""
+    folder = tmp_path / "photos"
+    for name, left in {"a.png": 20, "sub/b.png": 60, "c.png": 100}.items():
+        picture = np.full((120, 160, 3), 40, np.uint8)
+        picture[40:80, left : left + 40] = 255
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        cv2.imwrite(str(folder / name), picture)
+    return folder
+
+
+def lefts(folder):
+    """Where each mask begins; -1 where it is empty."""
+    found = {}
+    for path in folder.glob("*.png"):
+        columns = np.flatnonzero(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).any(axis=0))
+        found[path.name] = int(columns[0]) if len(columns) else -1
+    return found
+
+
+@pytest.mark.parametrize("ending", ["ndjson", "json"])
+def test_photos_take_what_was_recorded_of_their_own_files(photos, model, tmp_path, ending):
+    """By their place among others they took what was recorded of another photo."""
+    found = tmp_path / f"found.{ending}"
+    names = ["a.png", "sub/b.png", "c.png"]
+    stream.process([str(photos / one) for one in names], records=found, model=model)
+    cv2.imwrite(str(photos / "new.png"), np.full((120, 160, 3), 40, np.uint8))
+    for asked, said in {
+        ("a.png", "sub/b.png", "c.png"): "",
+        ("a.png", "c.png"): "1 line of found.* fits no frame",
+        ("c.png", "sub/b.png", "new.png", "a.png"): "1 of 4 frames has no line",
+    }.items():
+        out = tmp_path / "-".join(asked).replace("/", "-")
+        given = [str(photos / one) for one in asked]
+        report = stream.process(given, f"{out}/", look="binary", from_records=found)
+        known = {"a.png": 20, "b.png": 60, "c.png": 100, "new.png": -1}
+        assert lefts(out) == pytest.approx(
+            {one.rpartition("/")[2]: known[one.rpartition("/")[2]] for one in asked}, abs=4
+        )
+        assert re.search(said, " ".join(report.remarks))
+
+
+def test_entries_of_later_photos_are_held_up_to_a_bound():
+    paths = [Path(f"folder/{place}.jpg") for place in range(6)]
+    entries = [Entry(f"line {place}", file=f"{place}.jpg") for place in (5, 4, 3, 2, 0, 1)]
+    for most, bare in ((None, []), (2, [0, 1, 2, 3])):
+        photos, left = Photos(paths), iter(entries)
+        found = [photos.entry(one, left, most) for one in paths]
+        assert [at for at, one in enumerate(found) if one is None] == bare
+        assert all(
+            one is None or one.file == path.name for one, path in zip(found, paths, strict=True)
+        )
+        assert photos.unread + sum(1 for _ in left) == len(bare)
+    alike = Photos([Path("one/a.jpg"), Path("two/a.jpg")])
+    for name, found in (("a.jpg", None), ("two/a.jpg", "two/a.jpg"), ("three/a.jpg", None)):
+        assert (
+            getattr(alike.entry(Path("two/a.jpg"), iter([Entry("", file=name)]), 9), "file", None)
+            == found
+        )
+        assert Photos([Path("/x/a.jpg")]).entry(Path("/x/a.jpg"), iter([Entry("")]), 9) is None
 
 
 def test_lines_behind_the_last_frame_are_said(clip, recorded, tmp_path):
