@@ -148,7 +148,13 @@ def plan_of(
         counts=grouped(CountOptions, rest),
     )
     if rest:
+        if next(iter(rest)) in leaves(TrackingOptions):
+            raise UsageError(
+                f"there is no option {next(iter(rest))!r}; did you mean track? It is a tracker's "
+                "name, or False where each frame is for itself"
+            )
         known = [name for one in groups + (of_outputs if painted else ()) for name in leaves(one)]
+        known.append("track")
         raise unknown("option", next(iter(rest)), sorted(known))
     return plan
 
