@@ -188,8 +188,10 @@ def _drive(
     """
     from stream.fleet.driver import Driver
     from stream.fleet.entries import State
+    from stream.fleet.litter import tidy
     from stream.run.interrupt import on_interrupt
 
+    tidy(ledger)  # what an earlier driver could not, as it was killed
     mine = set(numbers)
     if not any(one.number in mine for one in ledger.each(State.WAITING)):
         return False
@@ -217,6 +219,7 @@ def _drive(
         pool.close()
         for sentence in driver.doubted:
             common.say(without_secrets(sentence), quiet=run.quiet)
+    tidy(ledger)  # where workers were still at work for nothing
     return driver.interrupted
 
 

@@ -12,6 +12,7 @@ from itertools import count
 
 from stream.fleet.entries import PartEntry, State, Wanted
 from stream.fleet.ledger import Ledger
+from stream.fleet.litter import tidy
 from stream.fleet.outage import Outage
 from stream.fleet.parts import PartKey, PartTask, Step, following
 from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
@@ -82,7 +83,9 @@ class Driver:
         self._cuts: dict[int, _Cut] = {}
         self._waiting = Waiting(())
         self._running: dict[int, Handed] = {}
-        self._useless: list[int] = []
+        self._stray: dict[int, int] = {}
+        """Files that workers are at work on for nothing, by the tasks' serials."""
+        self._littered = False
         self._repute = Repute()
         self._outage = Outage(patience, clock)
         self._serials = count()
@@ -126,7 +129,10 @@ class Driver:
                 for one in ended:
                     self._take(one, progress)
                 tasks = self._next_tasks()
-            self._tidy()
+            if self._littered:
+                # Once the ledger does not count on it any more.
+                self._littered = False
+                tidy(self._ledger, set(self._stray.values()))
             for task in tasks:
                 self._pool.submit(task)
             ended = []
@@ -225,8 +231,9 @@ class Driver:
         number, key = ended.number, ended.key
         if self._running.pop(ended.serial, None) is None:
             # Its file was given up meanwhile, begun anew, or done in another way.
+            self._stray.pop(ended.serial, None)
             if self._ledger.entry(number).state == State.DONE:
-                self._useless.append(number)
+                self._useless(number)
             return
         if isinstance(ended, Done) and (key is None or ended.remark):
             # What was said of an earlier try holds no more; what is said of parts adds up.
@@ -276,7 +283,7 @@ class Driver:
             seconds = sum(one.seconds for one in cut.parts.values())
             self._done(ended, progress, seconds)
             self._leave(number)
-            self._useless.append(number)
+            self._useless(number)
             return
         self._ended += 1
         of_step = [one for one in cut.parts.values() if one.key.step == key.step]
@@ -296,12 +303,10 @@ class Driver:
         parts = self._ledger.parts_of(number)
         self._cuts[number].parts = {one.key: one for one in parts}
 
-    def _tidy(self) -> None:
-        """Removes what is of no use, once the ledger does not count on it any more."""
-        for number in self._useless:
-            remove_parts(self._wanted(number).targets[0], number)
-            self._known.pop(number, None)
-        self._useless.clear()
+    def _useless(self, number: int) -> None:
+        """What a file's parts have left is of no use any more."""
+        self._ledger.useless(number)
+        self._littered = True
 
     def _failed(self, ended: Done, progress: Progress) -> None:
         number, key = ended.number, ended.key
@@ -345,7 +350,9 @@ class Driver:
         """Nothing of a file's parts waits any more; what is on its way does not count."""
         self._cuts.pop(number, None)
         self._waiting.leave(number)
-        self._running = {serial: one for serial, one in self._running.items() if one[0] != number}
+        strays = [serial for serial, one in self._running.items() if one[0] == number]
+        for serial in strays:
+            self._stray[serial] = self._running.pop(serial)[0]
 
     def _give_up(self, number: int, key: PartKey | None, error: str, progress: Progress) -> None:
         if key is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from stream.errors import SinkError, UsageError
 from stream.fleet.entries import Entry, Fate, PartEntry, State, Wanted
 from stream.fleet.parts import PartKey, Step
+from stream.fleet.written import joined, parted, read, stored
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS remarks (number INTEGER PRIMARY KEY, remark TEXT NOT 
 CREATE TABLE IF NOT EXISTS former (
     number INTEGER NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (number, targets)
 );
+CREATE TABLE IF NOT EXISTS litter (
+    number INTEGER NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (number, targets)
+);
 CREATE TABLE IF NOT EXISTS parts (
     number INTEGER NOT NULL, step TEXT NOT NULL, place INTEGER NOT NULL, start INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting', tries INTEGER NOT NULL DEFAULT 0,
@@ -42,9 +45,7 @@ CREATE TABLE IF NOT EXISTS parts (
 _KNOWN = tuple(one.name for one in fields(Fate))
 _FATE = ", ".join(_KNOWN)
 _COLUMNS = f"number, source, targets, fingerprint, options, {_FATE}"
-_BETWEEN = "\n"
-"""Stands between targets; where one of them has it in its name they are written as JSON."""
-_LIST = '["'
+_LITTER = "INSERT OR IGNORE INTO litter SELECT number, targets FROM files WHERE"
 
 _VERSION = 2
 """1 knew of no parts; it is read as it is, and taken over where it is written."""
@@ -128,17 +129,13 @@ class Ledger:
         among these any more stay in the ledger as they are.
         """
         given = [
-            (_stored(one.source), _joined(one.targets), one.fingerprint, one.options)
-            for one in files
+            (stored(one.source), joined(one.targets), one.fingerprint, one.options) for one in files
         ]
         with self._change() as base:
             # What was found of a file's parts holds as long as file and options are the same.
             if base.execute("SELECT 1 FROM parts LIMIT 1").fetchone():
-                base.executemany(
-                    "DELETE FROM parts WHERE number IN (SELECT number FROM files WHERE source = ?1 "
-                    "AND (targets != ?2 OR fingerprint != ?3 OR options != ?4))",
-                    given,
-                )
+                changed = "source = ?1 AND (targets != ?2 OR fingerprint != ?3 OR options != ?4)"
+                _without_parts(base, changed, given)
                 base.executemany(
                     "UPDATE parts SET state = 'waiting', tries = 0, lost = 0, error = '' WHERE "
                     "state != 'done' AND number IN (SELECT number FROM files WHERE source = ?1)",
@@ -162,12 +159,9 @@ class Ledger:
 
     def again(self, sources: Iterable[str]) -> None:
         """Files wait once more, though they were done: their results are gone."""
-        given = [(_stored(one),) for one in sources]
+        given = [(stored(one),) for one in sources]
         with self._change() as base:
-            base.executemany(
-                "DELETE FROM parts WHERE number IN (SELECT number FROM files WHERE source = ?)",
-                given,
-            )
+            _without_parts(base, "source = ?", given)
             base.executemany(
                 "UPDATE files SET state = 'waiting', tries = 0, lost = 0, error = '' "
                 "WHERE source = ?",
@@ -176,16 +170,15 @@ class Ledger:
 
     def forget(self, sources: Iterable[str]) -> None:
         """Nothing is known of these files any more: their results are others' from here on."""
-        given = [(_stored(one),) for one in sources]
+        given = [(stored(one),) for one in sources]
         if not given:
             return
         with self._change() as base:
-            for table in ("parts", "remarks"):
-                base.executemany(
-                    f"DELETE FROM {table} WHERE number IN "
-                    "(SELECT number FROM files WHERE source = ?)",
-                    given,
-                )
+            _without_parts(base, "source = ?", given)
+            base.executemany(
+                "DELETE FROM remarks WHERE number IN (SELECT number FROM files WHERE source = ?)",
+                given,
+            )
             base.executemany("DELETE FROM files WHERE source = ?", given)
 
     def begin(self, number: int, key: PartKey | None = None) -> None:
@@ -240,6 +233,26 @@ class Ledger:
     def forget_parts(self, number: int) -> None:
         """What was done of a file's parts is of no use any more."""
         self.cut(number, ())
+
+    def useless(self, number: int) -> None:
+        """What a file's parts have left in its folders is of no use any more."""
+        with self._change() as base:
+            base.execute(f"{_LITTER} number = ?", (number,))
+
+    def litter(self) -> list[tuple[int, tuple[str, ...]]]:
+        """Of what files' parts have left what is of no use: the files' numbers and results."""
+        return [
+            (int(number), parted(targets))
+            for number, targets in self._base.execute("SELECT number, targets FROM litter")
+        ]
+
+    def removed(self, litter: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """It is not there any more."""
+        gone = [(number, joined(targets)) for number, targets in litter]
+        if not gone:
+            return
+        with self._change() as base:
+            base.executemany("DELETE FROM litter WHERE number = ? AND targets = ?", gone)
 
     def remark(self, number: int, text: str, *, further: bool = False) -> None:
         """Something is to be said of a file.
@@ -306,7 +319,7 @@ class Ledger:
             return {}
         found: dict[int, set[str]] = {}
         for number, targets in self._base.execute("SELECT number, targets FROM former"):
-            found.setdefault(int(number), set()).update(_parted(_read(targets)))
+            found.setdefault(int(number), set()).update(parted(targets))
         return found
 
     def waiting(self, numbers: Iterable[int]) -> list[int]:
@@ -341,6 +354,20 @@ def _set(
         )
 
 
+def _without_parts(
+    base: sqlite3.Connection, where: str, given: Sequence[tuple[str | bytes, ...]]
+) -> None:
+    """Forgets the parts of some files; what they have left is to be removed.
+
+    Of a file that is done that has happened, or is known: a folder is not looked into for each.
+    """
+    unfinished = f"{where} AND state != 'done' AND number IN (SELECT number FROM parts)"
+    base.executemany(f"{_LITTER} {unfinished}", given)
+    base.executemany(
+        f"DELETE FROM parts WHERE number IN (SELECT number FROM files WHERE {where})", given
+    )
+
+
 def _add(base: sqlite3.Connection, number: int, keys: Sequence[tuple[PartKey, int]]) -> None:
     base.executemany(
         "INSERT OR IGNORE INTO parts (number, step, place, start) VALUES (?, ?, ?, ?)",
@@ -350,32 +377,9 @@ def _add(base: sqlite3.Connection, number: int, keys: Sequence[tuple[PartKey, in
 
 def _entry(row: Sequence[Any], remark: str = "") -> Entry:
     number, source, targets, fingerprint, options, *known = row
-    wanted = Wanted(_read(source), _parted(_read(targets)), str(fingerprint), str(options))
+    wanted = Wanted(read(source), parted(targets), str(fingerprint), str(options))
     return Entry(number=number, wanted=wanted, remark=remark, **_fate(known))
 
 
 def _fate(known: Sequence[Any]) -> dict[str, Any]:
     return {**dict(zip(_KNOWN, known, strict=True)), "state": State(known[0])}
-
-
-def _stored(text: str) -> str | bytes:
-    """A name as the database takes it: one that is no text as its bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogateescape")
-    return text
-
-
-def _read(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(errors="surrogateescape")
-
-
-def _joined(targets: Sequence[str]) -> str | bytes:
-    if targets[0].startswith(_LIST) or any(_BETWEEN in one for one in targets):
-        return json.dumps(targets)
-    return _stored(_BETWEEN.join(targets))
-
-
-def _parted(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text) if text.startswith(_LIST) else text.split(_BETWEEN))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter, deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from stream.fleet.driver import MOST_LOST, Driver
-from stream.fleet.entries import State, Wanted
+from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.ledger import Ledger
+from stream.fleet.litter import tidy
 from stream.fleet.parts import PartKey, Step
-from stream.fleet.places import Result
+from stream.fleet.places import Result, parts_folder
 from stream.fleet.pool import Lost, Pool
 from stream.fleet.task import Done, Task
 
@@ -103,8 +105,6 @@ class _Workers(Pool):
 
 
 def _with(done: Done, **changes) -> Done:
-    from dataclasses import replace
-
     return replace(done, **changes)
 
 
@@ -200,8 +200,6 @@ def test_a_part_that_fails_ends_its_file_and_the_next_run_does_the_rest(tmp_path
 
 
 def test_parts_of_a_file_that_changed_are_forgotten(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     ledger = _ledger(tmp_path, ["a", "b"])
     for entry in ledger.entries():
         ledger.cut(entry.number, (0, 10))
@@ -211,6 +209,76 @@ def test_parts_of_a_file_that_changed_are_forgotten(tmp_path: Path) -> None:
     assert ledger.parts_of(first.number) == []
     states = [one.state for one in ledger.parts_of(second.number)]
     assert states == [State.DONE, State.WAITING]
+    ledger.close()
+
+
+def _leave_parts(entry: Entry) -> Path:
+    """The folder of a file's parts, with what one of them has left."""
+    wanted = entry.wanted
+    of = parts_folder(wanted.targets[0], entry.number, wanted.fingerprint, wanted.options)
+    folder = Path(of)
+    folder.mkdir(parents=True)
+    (folder / "found-0.kept").write_bytes(b"objects")
+    return folder
+
+
+class _KilledBeforeRemovingError(Exception):
+    pass
+
+
+def test_what_parts_left_goes_also_where_the_driver_was_killed_before_it_removed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the ledger's word that a file is done and the removal of what its parts left."""
+    ledger = _ledger(tmp_path, ["a", "b"])
+    left = [_leave_parts(entry) for entry in ledger.entries()]
+
+    def killed(*_: object) -> None:
+        raise _KilledBeforeRemovingError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("stream.fleet.litter.remove_parts", killed)
+        pool = _Workers({"a": 2, "b": 2}, [], seed=1, count=1)
+        with pytest.raises(_KilledBeforeRemovingError):
+            _drive(ledger, pool)
+    ledger.close()
+    ledger = _ledger(tmp_path, ["a", "b"])
+    (done,) = ledger.entries(State.DONE)
+    assert all(folder.is_dir() for folder in left)
+    tidy(ledger)
+    # The other's are still of use.
+    assert [folder.is_dir() for folder in left] == [done.number != 1, done.number != 2]
+    assert ledger.litter() == []
+    ledger.close()
+
+
+def test_what_parts_left_goes_where_their_file_has_changed_and_is_done_at_once(
+    tmp_path: Path,
+) -> None:
+    ledger = _ledger(tmp_path, ["changed", "gone", "elsewhere", "same"])
+    left = {}
+    for entry in ledger.entries():
+        ledger.cut(entry.number, (0, 10))
+        left[entry.wanted.source] = _leave_parts(entry)
+    changed, _, elsewhere, _ = (entry.wanted for entry in ledger.entries())
+    target = str(tmp_path / "out" / "elsewhere.webm")
+    ledger.want([replace(changed, fingerprint="2"), replace(elsewhere, targets=(target,))])
+    ledger.forget(["gone"])
+    tidy(ledger)
+    assert [name for name, folder in left.items() if folder.is_dir()] == ["same"]
+    assert ledger.litter() == []
+    ledger.close()
+
+
+def test_what_a_worker_may_still_write_for_nothing_stays_written_down(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path, ["a"])
+    (entry,) = ledger.entries()
+    ledger.useless(entry.number)
+    for stray in ([entry.number], []):
+        folder = _leave_parts(entry)
+        tidy(ledger, stray)
+        assert not folder.is_dir()
+        assert bool(ledger.litter()) == bool(stray)
     ledger.close()
 
 
