@@ -19,6 +19,7 @@ from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
+from stream.sources._camera_faults import ALLOW, fault_of
 from stream.sources._clock import MACHINE
 from stream.sources._opened import Opened
 from stream.sources.base import Target
@@ -143,7 +144,7 @@ class CameraSource(LiveSource):
         self._camera = camera
         self._name = f"camera {camera.name}"
         if camera.problem == "not permitted":
-            raise SourceError(_sentence(camera, PermissionError(errno.EACCES, "")))
+            raise SourceError(fault_of(camera, PermissionError(errno.EACCES, ""), SYSTEM))
         self._attempts = _attempts(camera, size, rate)
         self._asked = size is not None or rate is not None
         self._closed = threading.Event()
@@ -224,7 +225,7 @@ class CameraSource(LiveSource):
         raise last or SourceError(f"cannot open {self._name}")
 
     def _describe(self, error: BaseException) -> SourceError:
-        return SourceError(_sentence(self._camera, error))
+        return SourceError(fault_of(self._camera, error, SYSTEM, asked=self._asked))
 
     def _wait_for_opening(self) -> Opened:
         event = self._reader.events.take(2 * _OPENING)
@@ -233,7 +234,7 @@ class CameraSource(LiveSource):
         error = getattr(event, "error", None)
         raise error or SourceError(
             f"{self._name} does not answer; unplug it and plug it in again"
-            + (f", or {_ALLOW['darwin']}" if SYSTEM == "darwin" else "")
+            + (f", or {ALLOW['darwin']}" if SYSTEM == "darwin" else "")
         )
 
     @property
@@ -362,36 +363,3 @@ def _attempts_by_rate(wanted: dict[str, str], *, smaller: bool) -> list[dict[str
         attempts.append(one)
     # Windows drops pictures where more than this waits for us.
     return [{"rtbufsize": "64M", **one} if SYSTEM == "win32" else one for one in attempts]
-
-
-_ALLOW = {
-    "linux": "add yourself to its group: sudo usermod -aG video $USER, then log in again",
-    "darwin": "allow it in System Settings, Privacy & Security, Camera, to the program in which "
-    "you started this (Terminal, say)",
-    "win32": "allow it in Settings, Privacy & security, Camera, to desktop apps",
-}
-
-
-def _sentence(camera: Camera, error: BaseException) -> str:
-    """What is wrong with a camera, and what to do."""
-    where = f"the camera {camera.name} ({camera.device})"
-    number = getattr(error, "errno", None)
-    if number == errno.EBUSY:
-        return f"{where} is in use by another program; close that and try again"
-    if number in {errno.EACCES, errno.EPERM}:
-        return f"{where} may not be used; {_ALLOW.get(SYSTEM, 'allow it')}"
-    if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
-        return f"{where} is gone; plug it in again"
-    if number == errno.EIO and SYSTEM in {"darwin", "win32"}:
-        # All that FFmpeg says there, whatever the cause is.
-        return (
-            f"{where} cannot be opened; close other programs that use it, {_ALLOW[SYSTEM]}, and "
-            "leave out --size and --fps where you gave them"
-        )
-    if number in {errno.EINVAL, errno.ENOTTY}:
-        return (
-            f"{where} does not have the size or rate asked for; see what it has with "
-            "`stream webcam --list`"
-        )
-    reason = getattr(error, "strerror", None) or str(error)
-    return f"{where} cannot be used: {reason}"

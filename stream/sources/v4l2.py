@@ -97,6 +97,10 @@ def _reason(error: OSError) -> str:
         return "not permitted"
     if error.errno == errno.EBUSY:
         return "in use by another program"
+    if error.errno == errno.ENOTTY:
+        return "no camera, by what its driver answers"
+    if error.errno in {errno.ENODEV, errno.ENXIO}:
+        return "its driver is not there"
     return error.strerror or str(error)
 
 

@@ -110,10 +110,14 @@ def test_a_camera_that_may_not_be_opened_is_listed_with_the_reason(devices, monk
         raise PermissionError(errno.EACCES, "no")
 
     monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     found = cameras(devices / "dev", devices / "names", Kernel())
     assert {camera.problem for camera in found} == {"not permitted"}
     assert "(not permitted)" in describe_cameras(found)
     with pytest.raises(SourceError, match=r"may not be used; .*group: sudo usermod"):
+        CameraSource(found[0])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(SourceError, match=r"may not be used; .*container.*docker run --device"):
         CameraSource(found[0])
 
 
@@ -175,6 +179,32 @@ def test_what_is_wrong_is_said(monkeypatch, number, words):
     with pytest.raises(SourceError, match=words) as caught:
         CameraSource(WEBCAM, size=(1280, 720))
     assert "Integrated Camera (/dev/video0)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EINVAL, "no size and format that can be read"),
+        (errno.ENOTTY, "is no camera"),
+    ],
+)
+def test_where_no_size_was_asked_for_it_is_not_the_size(monkeypatch, number, words):
+    def refuse(*args, **options):
+        raise av.error.FFmpegError(number, os.strerror(number), "/dev/video0")
+
+    monkeypatch.setattr(av, "open", refuse)
+    monkeypatch.setattr(module, "SYSTEM", "linux")
+    with pytest.raises(SourceError, match=words) as caught:
+        CameraSource(WEBCAM)
+    assert "asked for" not in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="there is no /dev/null")
+def test_a_device_that_is_no_camera_is_listed_as_that(tmp_path):
+    (tmp_path / "video3").symlink_to("/dev/null")
+    (tmp_path / "video4").touch()
+    found = cameras(tmp_path, tmp_path / "names")
+    assert [camera.problem for camera in found] == ["no camera, by what its driver answers"] * 2
 
 
 @pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
