@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stream.heif import boxes_of, has_gain_map, has_opacity, is_deep, is_sequence
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
-MOTION, GAIN = "motion", "gain"
+MOTION, GAIN, CUT = "motion", "gain", "cut"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
     ALPHA: "transparency, which cannot be read here",
@@ -23,6 +23,7 @@ SENTENCES = {
     PAGES: "several pages, of which the first is taken",
     MOTION: "a short film of the moment (motion photo), which is left out",
     GAIN: "a map for displays of high brightness (HDR gain map), which is left out",
+    CUT: "no end, as it was cut short; what is missing of the picture is grey or blurred",
 }
 """What is said of each, behind "has"."""
 
@@ -80,6 +81,26 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         (size,) = struct.unpack_from(">H", data, at + 2)
         yield data[at + 1], data[at + 4 : at + 2 + size]
         at += 2 + size
+
+
+def is_cut_png(data: bytes) -> bool:
+    """Whether a PNG ends within one of its chunks."""
+    at = len(_PNG)
+    while data.startswith(_PNG):
+        if at + 8 > len(data):
+            return True
+        size, kind = struct.unpack_from(">I4s", data, at)
+        at += size + 12
+        if at > len(data) or kind == b"IEND":
+            return at > len(data)
+    return False
+
+
+def with_end(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A JPEG with the mark of its end behind it, for one that lacks it; None for other files."""
+    if data[:3].tobytes() != b"\xff\xd8\xff":
+        return None
+    return np.concatenate([data, np.array([0xFF, 0xD9], np.uint8)])
 
 
 def _webp(data: bytes) -> set[str]:

@@ -26,14 +26,17 @@ from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.heif import whole_of
 from stream.names import namesakes
 from stream.options import InputOptions
-from stream.photo import colours_of, opacity_of
+from stream.photo import colours_of, is_heif, opacity_of
 from stream.photo_facts import (
     ALPHA,
+    CUT,
     PFM,
     SENTENCES,
     beyond,
     is_animation,
+    is_cut_png,
     unmultiplied,
+    with_end,
 )
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
 from stream.sources._container import explained, open_container, reason
@@ -212,14 +215,14 @@ class ImagesSource(Source):
             try:
                 stored = _content(path)
                 data = unmultiplied(stored)
-                picture = _read_picture(path, data)
+                picture, whole = _read_picture(path, data)
             except SourceError as error:
                 _log.debug("%s", error)
                 self.corrupt += 1
                 self._remarks.append(str(error))
                 del self.paths[index]
                 continue
-            found, opacity = beyond(stored.tobytes()), None
+            found, opacity = beyond(stored.tobytes()) | (set() if whole else {CUT}), None
             if ALPHA in found:
                 opacity = opacity_of(data)
                 found -= set() if opacity is None else {ALPHA}
@@ -243,7 +246,8 @@ def photo(path: Path) -> NDArray[np.uint8]:
     Raises:
         SourceError: it does not exist or cannot be read.
     """
-    return rgb_from_picture(_read_picture(path, unmultiplied(_content(path))))
+    picture, _ = _read_picture(path, unmultiplied(_content(path)))
+    return rgb_from_picture(picture)
 
 
 def _content(path: Path) -> NDArray[np.uint8]:
@@ -254,17 +258,23 @@ def _content(path: Path) -> NDArray[np.uint8]:
     return data
 
 
-def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
+def _read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, bool]:
+    """A picture upright, and whether it is whole; of a JPEG that is cut short the rest is grey."""
+    if is_cut_png(data.tobytes()):  # of which libpng itself would write into the terminal
+        raise SourceError(f"{path} is cut short: it ends within the picture")
+    whole = True
     try:
         # Colour, 8 bits, turned upright as the camera noted.
         pixels = _floats(data) if data[:3].tobytes() in PFM else colours_of(data)
+        if pixels is None and (ended := with_end(data)) is not None:
+            pixels, whole = colours_of(ended), False
     except cv2.error as error:
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
-    if pixels is None and path.suffix.lower() in _READ_BY_FFMPEG:
-        return _read_by_ffmpeg(path, data)
+    if pixels is None and (path.suffix.lower() in _READ_BY_FFMPEG or is_heif(data)):
+        return _read_by_ffmpeg(path, data), True
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
-    return picture_from_bgr(np.asarray(pixels, np.uint8))
+    return picture_from_bgr(np.asarray(pixels, np.uint8)), whole
 
 
 def _floats(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -198,7 +198,7 @@ def test_a_damaged_picture_is_one_line_and_nothing_of_the_decoders(program, brig
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     result = program("image", "cut.png", "--model", bright)
     assert result.code == 1
-    assert result.err == "stream: cut.png is not a picture that can be read, or it is damaged\n"
+    assert result.err == "stream: cut.png is cut short: it ends within the picture\n"
 
 
 @pytest.mark.parametrize(

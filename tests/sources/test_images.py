@@ -14,6 +14,7 @@ from stream.errors import SourceError
 from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.sources import open as open_source
 from stream.sources.images import ImagesSource
+from tests.heif import tiled
 
 
 def pixels(seed: int = 0, width: int = 31, height: int = 17) -> np.ndarray:
@@ -140,6 +141,39 @@ def test_only_bad_pictures_are_an_error(tmp_path):
         (tmp_path / name).write_bytes(b"nothing")
     with pytest.raises(SourceError, match="none of the 2 pictures can be read"):
         ImagesSource(tmp_path)
+
+
+def test_a_jpeg_that_is_cut_short_is_taken_as_far_as_it_goes(tmp_path):
+    given = cv2.GaussianBlur(pixels(width=320, height=240), (0, 0), 9)
+    stored = save(tmp_path / "whole.jpg", given).read_bytes()
+    whole = cv2.imread(str(tmp_path / "whole.jpg"))
+    for kept, rows in {len(stored) - 2: 240, len(stored) // 2: 60}.items():
+        path = tmp_path / "cut.jpg"
+        path.write_bytes(stored[:kept])
+        with ImagesSource([path]) as source:
+            (frame,) = source
+            assert np.array_equal(bgr_from_picture(frame.image)[:rows], whole[:rows])
+            assert source.remarks[0].startswith("cut.jpg: it has no end, as it was cut short")
+    (tmp_path / "none.jpg").write_bytes(stored[:100])
+    with pytest.raises(SourceError, match="not a picture that can be read"):
+        ImagesSource([tmp_path / "none.jpg"])
+
+
+def test_a_png_that_is_cut_short_says_so_and_its_decoder_nothing(tmp_path, capfd):
+    stored = save(tmp_path / "in.png", pixels()).read_bytes()
+    for kept in (len(stored) - 1, len(stored) - 12, len(stored) // 2, 20, 8):
+        (tmp_path / "cut.png").write_bytes(stored[:kept])
+        with pytest.raises(SourceError, match=r"cut\.png is cut short: it ends within the picture"):
+            ImagesSource([tmp_path / "cut.png"])
+    assert capfd.readouterr().err == ""
+
+
+def test_what_a_picture_is_is_told_by_its_content_where_its_name_is_wrong(tmp_path):
+    given = cv2.GaussianBlur(pixels(width=128, height=96), (0, 0), 9)
+    path = tiled(tmp_path / "phone.jpg", given[..., ::-1], (64, 64))
+    with ImagesSource([path]) as source:
+        (frame,) = source
+    assert np.abs(bgr_from_picture(frame.image).astype(int) - given).mean() < 5
 
 
 @pytest.mark.parametrize("several", [False, True])
