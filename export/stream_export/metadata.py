@@ -11,6 +11,7 @@ from stream.inference.contract import PREFIX, Metadata, check_tensors
 from stream.inference.foreign import describe
 from stream.inference.onnx_ends import Graph, check_weights
 from stream.inference.onnx_file import DAMAGED, OnnxFile, read_onnx_file
+from stream.inference.soundness import SUM, check_sound, sum_entry
 from stream_export.output import replacing
 
 _KINDS: dict[int, str] = {
@@ -111,6 +112,7 @@ def load_model(path: Path) -> onnx.ModelProto:
         check_weights(path)
         raise ModelError(f"the model {str(path)!r} {DAMAGED} ({error})") from error
     check_weights(path)  # onnx before 1.21 takes whatever there is of them
+    check_sound(path)
     if not any(entry.key == f"{PREFIX}contract" for entry in model.metadata_props):
         raise ModelError(f"{path}: it is {foreign(model)}")
     try:
@@ -126,5 +128,12 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         ModelError: the file cannot be written.
     """
+    if any(entry.key == SUM for entry in model.metadata_props):
+        # Of what it was before.
+        kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != SUM}
+        onnx.helper.set_model_props(model, kept)
     with replacing(path) as partial:
         onnx.save(model, str(partial), format="protobuf")
+        entry = sum_entry(partial)
+        with partial.open("ab") as file:
+            file.write(entry)

@@ -18,6 +18,7 @@ from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
 from stream.inference.onnx_ends import check_weights, read_graph, size_of
 from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_onnx_file
+from stream.inference.soundness import check_sound
 from stream.names import at_home
 from stream.words import called
 
@@ -180,7 +181,9 @@ def listing(folder: Path = FOLDER) -> list[Listing]:
             name = f"{entry.name}.{precision}" if precision else entry.name
             size = size_of(path)
             try:
-                found.append(Listing(name, path, size, open_model(path)[1]))
+                metadata = open_model(path)[1]
+                check_sound(path)
+                found.append(Listing(name, path, size, metadata))
             except ModelError as error:
                 found.append(Listing(name, path, size, None, str(error)))
     return found

@@ -15,26 +15,23 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import escape
-from io import FileIO
 from pathlib import Path
-
-import numpy as np
 
 from stream.cache import cache_folder, cache_path, prune, used
 from stream.cpu import processor
 from stream.errors import ModelError
 from stream.inference.onnx_ends import weights_beside
+from stream.inference.onnx_file import METADATA
 from stream.inference.onnx_writer import encoded_bytes, encoded_text
+from stream.inference.sums import told, total
 
 logger = logging.getLogger(__name__)
 
 _KEPT, _MOST = 16, 2**30
 """Files kept and their bytes, each as large as its model: one has one for each size of input."""
 _ENDING, _BESIDE = ".onnx", ".bin"
-_METADATA = 14  # ModelProto.metadata_props
 _ROOM = 8
 """Times a model's size that must be free where what is made of it is to be kept."""
-_READ = 1 << 20
 _LOOKS, _LOOK = 16, 4096
 
 
@@ -150,10 +147,10 @@ def is_whole(kept: Path) -> bool:
         if size <= 0:
             return False
         with kept.open("rb", buffering=0) as file:
-            total = _total(file, size)
+            found = total(file, size)
             file.seek(size)
             beside = _beside(kept)
-            whole = file.read() == _sealed(total + sum(map(_sum, beside)))
+            whole = file.read() == _sealed(found + sum(map(_sum, beside)))
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -173,33 +170,18 @@ def _beside(kept: Path) -> list[Path]:
 
 
 def _seal(part: Path) -> None:
-    total = _sum(part) + sum(map(_sum, _beside(part)))
+    found = _sum(part) + sum(map(_sum, _beside(part)))
     with part.open("ab", buffering=0) as file:
-        file.write(_sealed(total))
+        file.write(_sealed(found))
 
 
 def _sum(path: Path) -> int:
     size = path.stat().st_size
     with path.open("rb", buffering=0) as file:
-        return _total(file, size)
+        return total(file, size)
 
 
-def _sealed(total: int) -> bytes:
+def _sealed(found: int) -> bytes:
     """What stands behind the content: a line of metadata, so that it is an ONNX file as before."""
-    entry = encoded_text(1, "stream.sum") + encoded_text(2, f"{total % 2**64:016x}")
-    return encoded_bytes(_METADATA, entry)
-
-
-def _total(file: FileIO, size: int) -> int:
-    """The sum of so many bytes, taken as words of 64 bits, and their number."""
-    total, left, held = size, size, bytearray(_READ)
-    view = memoryview(held)
-    while left:
-        count = file.readinto(view[: min(left, _READ)]) or 0
-        if not count:
-            break
-        left -= count
-        # What is left over of the last piece is filled up.
-        held[count : -(-count // 8) * 8] = bytes(-count % 8)
-        total += int(np.frombuffer(held, np.uint64, -(-count // 8)).sum())
-    return total
+    entry = encoded_text(1, "stream.sum") + encoded_text(2, told(found))
+    return encoded_bytes(METADATA, entry)

@@ -30,7 +30,8 @@ from stream.inference.onnx_wire import (
 _LOCATION, _OFFSET, _LENGTH = b"\n\x08location\x12", b"\n\x06offset\x12", b"\n\x06length\x12"
 _SHORT = 8192
 # Of GraphProto and TensorProto.
-_NODE, _NAME, _WEIGHT, _INPUT, _OUTPUT, _TENSOR_NAME = 1, 2, 5, 11, 12, 8
+WEIGHT = 5
+_NODE, _NAME, _INPUT, _OUTPUT, _TENSOR_NAME = 1, 2, 11, 12, 8
 # Of NodeProto: the kinds by which numbers become bytes, or that take them.
 _OF_BYTES = tuple(
     b'"' + bytes([len(kind)]) + kind
@@ -100,7 +101,7 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
             number, value = next_field(file)
             if number == _NAME and value is not None:
                 name = file.read(value).decode("utf-8", "replace")
-            elif number == _WEIGHT and value is not None:
+            elif number == WEIGHT and value is not None:
                 after = file.tell() + value
                 weights.append((file.tell(), after))
                 # One whose numbers are elsewhere is short.

@@ -15,8 +15,8 @@ from stream.errors import ModelError
 from stream.inference.onnx_fields import text
 from stream.inference.onnx_wire import BYTES, VARINT, fields_in, number_in
 
-GRAPH = 7
-_IR_VERSION, _PRODUCER, _OPSET, _METADATA = 1, 2, 8, 14
+GRAPH, METADATA = 7, 14
+_IR_VERSION, _PRODUCER, _OPSET = 1, 2, 8
 # Every field of ModelProto as of ONNX 1.23; any other number means that this is something else.
 _KNOWN = {*range(1, 9), 14, 20, 25, 26}
 DAMAGED = "is damaged inside; copy, download or export it again"
@@ -129,7 +129,7 @@ def _read(path: Path, size: int, file: BinaryIO) -> OnnxFile:
             elif number == _OPSET:
                 parts = dict(fields_in(file.read(value)))
                 opsets[text(parts.get(1, b""))] = int(parts.get(2, 0))
-            elif number == _METADATA:
+            elif number == METADATA:
                 parts = dict(fields_in(file.read(value)))
                 metadata[text(parts.get(1, b""))] = text(parts.get(2, b""))
             else:

@@ -27,6 +27,7 @@ from stream.inference.share import Share
 from stream.inference.upright import quarter_turns, turned_back, upright
 from stream.inference.views import Seen, at_size, first_view, joined, mirrored
 from stream.inference.views import views as views_of
+from stream.inference.watch import Watch
 from stream.instances import UNSURE, Instances
 from stream.one_process import stays
 from stream.rgb import check_size
@@ -71,6 +72,7 @@ class Segmenter:
         self.mask_threshold = metadata.mask_threshold if mask_threshold is None else mask_threshold
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
+        self._watch = Watch(name, metadata.precision)
         self._preprocessors = dict[Resize, Preprocessor]()
         self._resize = self._at(input_size)
         self.views = views
@@ -341,6 +343,7 @@ class Segmenter:
         Raises:
             ModelError: the answer breaks the contract.
         """
+        self._watch.see(raw)
         return to_instances(
             raw,
             prepared.geometry,

@@ -32,6 +32,7 @@ from stream.inference.onnx_session import create
 from stream.inference.providers import AUTO_ORDER, UnavailableError, route, runtime
 from stream.inference.route import LABELS, ProviderName, Route
 from stream.inference.sizes import Handles, free_sides
+from stream.inference.soundness import check_sound
 from stream.inference.two_cores import Cores, cores_of, on_two_cores
 from stream.inference.yielding import yielding
 
@@ -246,7 +247,12 @@ def _maker(
             core=None if cores is None else cores.other,
             beside=path.parent,
         )
-        loaded = partial(content, chosen, path, metadata)
+
+        def loaded() -> str | bytes:
+            # What is kept was made of a file that was sound.
+            check_sound(path)
+            return content(chosen, path, metadata)
+
         if chosen.name == "cpu" and not chosen.plans:
             return through_kept(opened, path, loaded, fixed)
         if chosen.compiles:

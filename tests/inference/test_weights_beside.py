@@ -23,6 +23,7 @@ from stream.inference.catalogue import FOLDER, find, listing
 from stream.inference.kept_model import identity
 from stream.inference.onnx_ends import check_weights, files_of, read_graph, weights_beside
 from stream.inference.session import Asked, open_on
+from stream.inference.soundness import SUM
 from stream.options import ModelOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream_export.metadata import load_model
@@ -110,6 +111,8 @@ def test_weights_that_are_not_there_or_cut_short_are_said_in_a_sentence(tmp_path
 
 def test_a_model_that_is_damaged_inside_is_said_so(tmp_path: Path) -> None:
     content = (FOLDER / "default.onnx").read_bytes()
+    # Without its sum, which tells before anybody else does.
+    content = content.replace(SUM.encode(), b"x" * len(SUM))
     path = tmp_path / "m.onnx"
     # Where a field begins, and within a node, which is read by the runtime alone.
     for start, length in ((500, 20), (content.index(b"Cast*") - 1, 1)):

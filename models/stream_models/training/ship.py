@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from stream.errors import ModelError
 from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata
+from stream.inference.soundness import check_sound
 from stream_export.copies import on_cpu
 from stream_export.onnx_export import export_module
 from stream_export.tools.quantize import quantize_model
@@ -122,6 +123,7 @@ def from_onnx(path: Path) -> MaskRCNN:
     notes = {entry.key: entry.value for entry in model.metadata_props}
     if _NETWORK not in notes:
         raise ModelError(f"{path}: only a model trained by `stream train` can be trained on")
+    check_sound(path)
     network = MaskRCNN(network_config(json.loads(notes[_NETWORK])))
     stored = {item.name: item for item in model.graph.initializer}
     state = network.state_dict()
