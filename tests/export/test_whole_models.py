@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 
+from stream import Segmenter
 from stream.errors import ModelError, UsageError
-from stream_export.converters.torchvision import Asked, opened
+from stream.inference.contract import Resize
+from stream_export.converters.torchvision import Asked, convert, opened
+from stream_export.converters.torchvision.conversion import own_size, sized
+from stream_export.registry import OPTIONS_KEY
 from tests.export.lazily import lazily
 from tests.export.shaped import pictures, spread
 
@@ -148,3 +156,45 @@ def test_what_a_network_cannot_be_is_told_by_the_files_own_name(tmp_path: Path) 
         path = saved(tmp_path, {"model": state | {name: other}})
         with pytest.raises(ModelError, match=f"looks at {channels} channels?; pictures have three"):
             opened(Asked(weights=path, **anchors))
+
+
+def test_a_fixed_size_and_its_margin_are_the_models_own(tmp_path: Path) -> None:
+    """Pictures were scaled by their shorter edge, to 800 pixels, whatever the model had learnt."""
+    network = spread(mobile(fixed_size=(160, 96), size_divisible=64), background=2.0)
+    found = opened(Asked(weights=saved(tmp_path, network)))
+    assert "fixed_size (160, 96), size_divisible 64" in "; ".join(found.read)
+    picture = pictures()[0]
+    theirs = TorchvisionOrigin(network, ("a", "b"))(picture)
+    assert len(theirs)
+    exported = convert(found.model, names=("a", "b"))
+    onnx.save(exported, str(tmp_path / "exact.onnx"))
+    ours = Segmenter.load(tmp_path / "exact.onnx", "cpu", threshold=0.05)(picture)
+    assert len(ours) == len(theirs)
+    np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=0.05)
+    np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-4)
+    (kept,) = (one.value for one in exported.metadata_props if one.key == OPTIONS_KEY)
+    assert json.loads(kept)["fixed_size"] == [160, 96]
+
+
+def test_a_size_that_is_asked_for_takes_the_place_of_the_models_own() -> None:
+    network = mobile(fixed_size=(160, 96), min_size=100, max_size=180)
+    wanted = {
+        (None, False): Resize("stretch", width=160, height=96),
+        ("128/160", False): Resize("shortest_edge", shortest=128, longest=160),
+    }
+    for (size, exact), resize in wanted.items():
+        assert sized(copy.deepcopy(network), size, exact=exact) == resize
+    network.transform.fixed_size = None
+    assert own_size(network) == "100/180"
+    network.transform.max_size = 90
+    assert own_size(network) == "90/90"
+
+
+def test_a_fixed_size_can_be_set(tmp_path: Path) -> None:
+    path = saved(tmp_path, mobile().state_dict())
+    anchors = {"anchors": "16+64,16+64,16+64", "ratios": "0.5,1"}
+    found = opened(Asked(weights=path, settings=("fixed_size=[160,96]",), **anchors))
+    assert list(found.model.transform.fixed_size) == [160, 96]
+    for wrong in ("[160,0]", "[160]", "160", "[1.5,2]"):
+        with pytest.raises(UsageError, match=r"fixed_size is .* makes no sense"):
+            opened(Asked(weights=path, settings=(f"fixed_size={wrong}",), **anchors))

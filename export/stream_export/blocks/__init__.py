@@ -24,7 +24,7 @@ from stream_export.blocks.operators import TRANSLATIONS
 from stream_export.blocks.pixels import Pixels
 from stream_export.blocks.pooling import LevelPool, restore
 from stream_export.blocks.proposals import Proposals
-from stream_export.blocks.resizing import resize_shortest
+from stream_export.blocks.resizing import resize_fixed, resize_shortest
 
 __all__ = [
     "CLAMP",
@@ -41,6 +41,7 @@ __all__ = [
     "class_offsets",
     "clip",
     "large_enough",
+    "resize_fixed",
     "resize_shortest",
     "restore",
 ]

@@ -31,6 +31,22 @@ def resize_shortest(planes: Tensor, shortest: int, longest: int) -> Tensor:
     return planes
 
 
+def resize_fixed(planes: Tensor, height: int, width: int) -> Tensor:
+    """Stretches a picture to a size, as `resize_shortest` samples it.
+
+    Args:
+        planes: float32 [1, C, H, W].
+        height: pixels.
+        width: pixels.
+
+    Returns:
+        float32 [1, C, height, width].
+    """
+    for axis, edge in ((2, height), (3, width)):
+        planes = _interpolate(planes, axis, torch.arange(edge))
+    return planes
+
+
 def _interpolate(planes: Tensor, axis: int, positions: Tensor) -> Tensor:
     """Resamples along an axis to as many entries as `positions`, int64 0..n-1, holds."""
     size = planes.shape[axis]

@@ -131,13 +131,14 @@ def command(
     classes, where = names_for(
         Path(weights or found.arch), classes_of(found.model), names, found.told
     )
-    if size is None and found.size is None and not published:
+    fixed = found.model.transform.fixed_size is not None
+    if size is None and found.size is None and not published and not fixed:
         found.assumed.append(f"pictures of {SIZE} pixels (weights do not tell; --size)")
     say((*found.read, f"class names {where}"), tuple(found.assumed))
     exported = convert(
         found.model,
         names=classes,
-        size=size or found.size or SIZE,
+        size=size or (None if fixed else found.size or SIZE),
         exact=exact,
         detections=detections,
         proposals=proposals,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import ModelError, UsageError
-from stream.inference.contract import Metadata
+from stream.inference.contract import Metadata, Resize
 from stream_export.checkpoints.settings import Setting
 from stream_export.converters.torchvision.whole import (
     anchors_of,
@@ -34,6 +34,8 @@ SIZE = "800/1333"
 _SETTINGS = {
     "image_mean": "transform.image_mean",
     "image_std": "transform.image_std",
+    "fixed_size": "transform.fixed_size",
+    "size_divisible": "transform.size_divisible",
     "rpn_pre_nms_top_n_test": "rpn._pre_nms_top_n.testing",
     "rpn_post_nms_top_n_test": "rpn._post_nms_top_n.testing",
     "rpn_nms_thresh": "rpn.nms_thresh",
@@ -43,7 +45,8 @@ _SETTINGS = {
     "box_detections_per_img": "roi_heads.detections_per_img",
     "bbox_reg_weights": "roi_heads.box_coder.weights",
 }
-_SEVERAL = {"image_mean": 3, "image_std": 3, "bbox_reg_weights": 4}
+_SEVERAL = {"image_mean": 3, "image_std": 3, "bbox_reg_weights": 4, "fixed_size": 2}
+_EDGES = {"fixed_size", "size_divisible"}
 _DIVIDE = {"image_std", "bbox_reg_weights"}
 _SHARES = {"rpn_nms_thresh", "rpn_score_thresh", "box_score_thresh", "box_nms_thresh"}
 
@@ -116,7 +119,7 @@ def convert(
     model: MaskRCNN,
     *,
     names: tuple[str, ...],
-    size: str = SIZE,
+    size: str | None = None,
     exact: bool = True,
     detections: int | None = None,
     proposals: int | None = None,
@@ -132,8 +135,9 @@ def convert(
         model: in any mode, on any device, in any precision, and left so; its own thresholds hold
             where none are given. What is wrapped for several cards or compiled is taken out.
         names: of the classes, without background.
-        size: "800/1333" or "640x384", see `parse_size`.
-        exact: whether the graph resizes the picture as torchvision does, for a shortest edge;
+        size: "800/1333" or "640x384", see `parse_size`; None for the model's own, also where that
+            is a fixed one.
+        exact: whether the graph resizes the picture as torchvision does, but for a letterbox;
             otherwise the runtime does, faster and nearly the same.
         detections: at most this many.
         proposals: kept per level before suppression and over all after it.
@@ -158,11 +162,8 @@ def convert(
     from stream_export.onnx_export import export_module
 
     model = on_cpu(_bare(model, names))
-    resize = parse_size(size, in_graph=exact)
-    first, second = edges_of(size)
-    letterbox = resize.mode == "letterbox"
-    if not letterbox:
-        model.transform.min_size, model.transform.max_size = (first,), second
+    resize = sized(model, size, exact=exact)
+    native = resize.mode == "native"
     # Whoever works on a card may have made it the place where PyTorch puts all that is new.
     with torch.device("cpu"):
         form = TorchvisionForm(
@@ -170,7 +171,7 @@ def convert(
             detections=detections,
             proposals=proposals,
             score=score,
-            native=resize.mode == "native",
+            native=native,
         )
     metadata = Metadata(
         names=names,
@@ -179,14 +180,16 @@ def convert(
         licence=licence,
         training_data=training_data,
     )
-    height, width = (second, first) if letterbox else (first, first * 4 // 3)
-    exported = export_module(form, metadata, height=height, width=width, dynamic=not letterbox)
+    edge = int(model.transform.min_size[-1])
+    height, width = (resize.height, resize.width) if resize.height else (edge, edge * 4 // 3)
+    dynamic = not resize.height
+    exported = export_module(form, metadata, height=height, width=width, dynamic=dynamic)
     entry = exported.metadata_props.add()
     entry.key = OPTIONS_KEY
     entry.value = json.dumps(
         {
             "system": SYSTEM,
-            "size": size,
+            **_told_size(model, size),
             "detections": detections,
             "proposals": proposals,
             "score": score,
@@ -194,6 +197,41 @@ def convert(
         }
     )
     return exported
+
+
+def sized(model: MaskRCNN, size: str | None, *, exact: bool) -> Resize:
+    """Gives a model the size that is asked for, and says how pictures come to it.
+
+    Raises:
+        ModelError: its own is none that can be exported.
+        UsageError: the one asked for makes no sense.
+    """
+    transform = model.transform
+    if size is not None:
+        resize = parse_size(size, in_graph=exact)
+        transform.fixed_size = None
+        if resize.mode != "letterbox":
+            first, second = edges_of(size)
+            transform.min_size, transform.max_size = (first,), second
+        return resize
+    fixed = transform.fixed_size
+    if fixed is None:
+        return parse_size(own_size(model), in_graph=exact)
+    width, height = map(int, fixed)
+    return Resize("native") if exact else Resize("stretch", width=width, height=height)
+
+
+def own_size(model: MaskRCNN) -> str:
+    """What a model without a fixed size resizes pictures to, as `--size` has it."""
+    # Where the maximum is the smaller one, it alone decides.
+    longest = int(model.transform.max_size)
+    return f"{min(int(model.transform.min_size[-1]), longest)}/{longest}"
+
+
+def _told_size(model: MaskRCNN, size: str | None) -> dict[str, Any]:
+    """What `verify` is told of a model's size."""
+    fixed = model.transform.fixed_size
+    return {"size": size or own_size(model)} if fixed is None else {"fixed_size": list(fixed)}
 
 
 def _bare(model: MaskRCNN, names: tuple[str, ...]) -> MaskRCNN:
@@ -335,9 +373,12 @@ def _put(model: MaskRCNN, name: str, value: Setting) -> None:
     if right and name in _SEVERAL:
         right = len(numbers) == _SEVERAL[name] and not (name in _DIVIDE and 0 in numbers)
         value = list(numbers)
+    if right and name in _EDGES:
+        right = all(one == int(one) and 1 <= one <= 4096 for one in numbers)
+        value = [int(one) for one in numbers] if name in _SEVERAL else value
     elif right and name in _SHARES:
         right = 0 <= value <= 1
-    elif right:
+    elif right and name not in _SEVERAL:
         right = value == int(value) and value >= 1
     if not right:
         raise UsageError(f"{name} is {value!r}, which makes no sense")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +20,7 @@ from stream_export.blocks import (
     Pixels,
     Proposals,
     class_masks,
+    resize_fixed,
     resize_shortest,
     restore,
 )
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from torchvision.models.detection import MaskRCNN
     from torchvision.models.detection.backbone_utils import BackboneWithFPN
     from torchvision.ops import MultiScaleRoIAlign
+
+_COARSEST = 32
+"""Pixels of the coarsest cells that a backbone of torchvision's has."""
 
 
 class TorchvisionForm(nn.Module):
@@ -56,7 +62,13 @@ class TorchvisionForm(nn.Module):
         """
         super().__init__()
         transform, rpn, heads = model.transform, model.rpn, model.roi_heads
-        self.resize = (int(transform.min_size[-1]), int(transform.max_size)) if native else None
+        self.resize: partial[Tensor] | None = None
+        if native and transform.fixed_size is not None:
+            width, height = map(int, transform.fixed_size)
+            self.resize = partial(resize_fixed, height=height, width=width)
+        elif native:
+            shortest, longest = int(transform.min_size[-1]), int(transform.max_size)
+            self.resize = partial(resize_shortest, shortest=shortest, longest=longest)
         self.pixels = Pixels(
             transform.image_mean,
             transform.image_std,
@@ -73,7 +85,7 @@ class TorchvisionForm(nn.Module):
             score=rpn.score_thresh,
             decoder=BoxDecoder(rpn.box_coder.weights, rpn.box_coder.bbox_xform_clip),
         )
-        strides = self.features.probe(4 * int(transform.size_divisible))
+        strides = self.features.probe(4 * math.lcm(int(transform.size_divisible), _COARSEST))
         self.box_names, self.box_pool = _pool(heads.box_roi_pool, strides, tile=64)
         self.box_head = heads.box_head
         self.box_predictor = heads.box_predictor
@@ -101,7 +113,7 @@ class TorchvisionForm(nn.Module):
         """
         planes = self.pixels.normalise(image)
         if self.resize is not None:
-            planes = resize_shortest(planes, *self.resize)
+            planes = self.resize(planes)
         content = (planes.shape[-2], planes.shape[-1])
         padded = self.pixels.pad(planes)
         features = self.features(padded)

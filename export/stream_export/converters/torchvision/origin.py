@@ -95,12 +95,14 @@ def open_origin(against: str, options: Kept) -> TorchvisionOrigin:
         asked = dataclasses.replace(asked, weights=against, arch=None if is_file else asked.arch)
     found = opened(asked)
     model = found.model
+    fixed = options.get("fixed_size")
     size = str(options.get("size", SIZE))
-    first, second = edges_of(size)
-    letterbox = "/" not in size
-    low, high = min(first, second), max(first, second)
-    # A letterboxed input has these very edges, so torchvision leaves it as it is.
-    model.transform.min_size, model.transform.max_size = (low,), high
+    letterbox = fixed is None and "/" not in size
+    model.transform.fixed_size = tuple(fixed) if fixed else None
+    if not fixed:
+        low, high = sorted(edges_of(size))
+        # A letterboxed input has these very edges, so torchvision leaves it as it is.
+        model.transform.min_size, model.transform.max_size = (low,), high
     if options.get("score") is not None:
         model.roi_heads.score_thresh = options["score"]
     if options.get("detections") is not None:

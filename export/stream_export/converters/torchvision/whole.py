@@ -56,9 +56,11 @@ def size_of(whole: StandIn) -> str | None:
     """The shortest edge and its maximum that a pickled model resizes to, as `--size` takes it."""
     low, high = whole.attribute("transform.min_size"), whole.attribute("transform.max_size")
     low = low[-1] if isinstance(low, list | tuple) and low else low
-    if not isinstance(low, int) or not isinstance(high, int) or not 32 <= low <= high <= 4096:
+    if not isinstance(low, int) or not isinstance(high, int):
         return None
-    return f"{low}/{high}"
+    # Where the maximum is the smaller one, it alone decides.
+    low = min(low, high)
+    return f"{low}/{high}" if 32 <= low <= high <= 4096 else None
 
 
 def number(value: Setting) -> float | None:
