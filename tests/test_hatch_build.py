@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stream import kernels
+from stream.kernels import convolve
 
 ROOT = Path(__file__).resolve().parents[1]
 X86 = pytest.mark.skipif(
@@ -53,6 +55,22 @@ def test_what_is_compiled_is_what_the_program_takes_and_not_compiled_again(
     # Where a library is that was loaded, another one is loaded from elsewhere only.
     (folder / "blend.c").write_text("/* another */\n")
     assert hook.compile_kernels(folder, library) is not None
+
+
+def test_processors_that_have_no_layers_of_ours_have_the_loops_of_painting(
+    hook, folder, monkeypatch
+):
+    if not hook.compilers():
+        pytest.skip("no C compiler")
+    # As on ARM: what Python calls must be there all the same.
+    monkeypatch.setattr(hook, "_FLAGS", (*hook._FLAGS, "-DCONVOLVES=0"))
+    library = folder / kernels.LIBRARY.name
+    assert hook.compile_kernels(folder, library) is None
+    found = kernels.Kernels(library)
+    assert found.source == kernels.source()
+    assert found.ways() == ()
+    pairs = found.of_all(np.ones((8, 8, 1, 1), np.int8), convolve.Way.PAIRED)
+    assert len(pairs.blocks) == 1
 
 
 @X86

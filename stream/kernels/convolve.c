@@ -226,63 +226,6 @@ void stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t pi
     for (ptrdiff_t at = 0; at < count; at++) offsets[at] = known[order[at]];
 }
 
-/* Which pieces of four bytes are added in 16 bits, of some answers, so that no sum is out of reach.
- *
- * Of those that fit to the fewest others the fewest are left over. Two fit where, for each answer, and for either
- * half of the pieces, what is above zero of both filters comes to 128 at most, and what is below.
- *
- * filters: of each piece so many answers of 4 bytes; order: first those pairs, then the others; room: a byte for each
- * pair of pieces, for each piece 4 for each answer and 5, and 4 for each answer. Returns the pairs. */
-EXPORT int64_t stream_paired(const int8_t *filters, int64_t pieces, int64_t answers, int32_t *order, u8 *room) {
-    const ptrdiff_t count = (ptrdiff_t)pieces, sides = 4 * (ptrdiff_t)answers;
-    int32_t *number = (int32_t *)room;
-    u8 *parts = room + 4 * count, *fit = parts + count * sides, *taken = fit + count * count, *left = taken + count;
-    memset(parts, 0, (size_t)(count * sides));
-    for (ptrdiff_t piece = 0; piece < count; piece++) {
-        number[piece] = 0;
-        taken[piece] = 0;
-        for (ptrdiff_t at = 0; at < sides; at++) {
-            const int value = filters[piece * sides + at];
-            u8 *part = parts + piece * sides + at / 2 * 2 + (value < 0);
-            const int sum = *part + (value < 0 ? -value : value);
-            *part = (u8)(sum < 255 ? sum : 255);
-        }
-    }
-    for (ptrdiff_t one = 0; one < count; one++) {
-        for (ptrdiff_t at = 0; at < sides; at++) {
-            const u8 part = parts[one * sides + at];
-            left[at] = part < 128 ? 128 - part : 0;
-        }
-        fit[one * count + one] = 0;
-        for (ptrdiff_t other = 0; other < one; other++) {
-            u8 beyond = 0;
-            for (ptrdiff_t at = 0; at < sides; at++) beyond |= parts[other * sides + at] > left[at];
-            fit[one * count + other] = fit[other * count + one] = !beyond;
-            number[one] += !beyond;
-            number[other] += !beyond;
-        }
-    }
-    ptrdiff_t pairs = 0;
-    for (;;) {
-        ptrdiff_t best[2] = {-1, -1};
-        for (ptrdiff_t at = 0; at < count; at++)
-            if (!taken[at] && number[at] > 0 && (best[0] < 0 || number[at] < number[best[0]])) best[0] = at;
-        if (best[0] < 0) break;
-        for (ptrdiff_t at = 0; at < count; at++)
-            if (!taken[at] && fit[best[0] * count + at] && (best[1] < 0 || number[at] < number[best[1]])) best[1] = at;
-        for (int side = 0; side < 2; side++) {
-            taken[best[side]] = 1;
-            order[2 * pairs + side] = (int32_t)best[side];
-            for (ptrdiff_t at = 0; at < count; at++) number[at] -= fit[best[side] * count + at];
-        }
-        pairs++;
-    }
-    ptrdiff_t next = 2 * pairs;
-    for (ptrdiff_t at = 0; at < count; at++)
-        if (!taken[at]) order[next++] = (int32_t)at;
-    return pairs;
-}
-
 #define FUSED __attribute__((target("avx2,fma")))
 #define INNER_FUSED static inline __attribute__((always_inline, target("avx2,fma")))
 
@@ -339,3 +282,60 @@ void stream_layer(const Layer *layer, const Numbers *with, int every, const u8 *
 VISIBLE int stream_convolves(void) { return 0; }
 
 #endif
+
+/* Which pieces of four bytes are added in 16 bits, of some answers, so that no sum is out of reach.
+ *
+ * Of those that fit to the fewest others the fewest are left over. Two fit where, for each answer, and for either
+ * half of the pieces, what is above zero of both filters comes to 128 at most, and what is below.
+ *
+ * filters: of each piece so many answers of 4 bytes; order: first those pairs, then the others; room: a byte for each
+ * pair of pieces, for each piece 4 for each answer and 5, and 4 for each answer. Returns the pairs. */
+EXPORT int64_t stream_paired(const int8_t *filters, int64_t pieces, int64_t answers, int32_t *order, u8 *room) {
+    const ptrdiff_t count = (ptrdiff_t)pieces, sides = 4 * (ptrdiff_t)answers;
+    int32_t *number = (int32_t *)room;
+    u8 *parts = room + 4 * count, *fit = parts + count * sides, *taken = fit + count * count, *left = taken + count;
+    memset(parts, 0, (size_t)(count * sides));
+    for (ptrdiff_t piece = 0; piece < count; piece++) {
+        number[piece] = 0;
+        taken[piece] = 0;
+        for (ptrdiff_t at = 0; at < sides; at++) {
+            const int value = filters[piece * sides + at];
+            u8 *part = parts + piece * sides + at / 2 * 2 + (value < 0);
+            const int sum = *part + (value < 0 ? -value : value);
+            *part = (u8)(sum < 255 ? sum : 255);
+        }
+    }
+    for (ptrdiff_t one = 0; one < count; one++) {
+        for (ptrdiff_t at = 0; at < sides; at++) {
+            const u8 part = parts[one * sides + at];
+            left[at] = part < 128 ? 128 - part : 0;
+        }
+        fit[one * count + one] = 0;
+        for (ptrdiff_t other = 0; other < one; other++) {
+            u8 beyond = 0;
+            for (ptrdiff_t at = 0; at < sides; at++) beyond |= parts[other * sides + at] > left[at];
+            fit[one * count + other] = fit[other * count + one] = !beyond;
+            number[one] += !beyond;
+            number[other] += !beyond;
+        }
+    }
+    ptrdiff_t pairs = 0;
+    for (;;) {
+        ptrdiff_t best[2] = {-1, -1};
+        for (ptrdiff_t at = 0; at < count; at++)
+            if (!taken[at] && number[at] > 0 && (best[0] < 0 || number[at] < number[best[0]])) best[0] = at;
+        if (best[0] < 0) break;
+        for (ptrdiff_t at = 0; at < count; at++)
+            if (!taken[at] && fit[best[0] * count + at] && (best[1] < 0 || number[at] < number[best[1]])) best[1] = at;
+        for (int side = 0; side < 2; side++) {
+            taken[best[side]] = 1;
+            order[2 * pairs + side] = (int32_t)best[side];
+            for (ptrdiff_t at = 0; at < count; at++) number[at] -= fit[best[side] * count + at];
+        }
+        pairs++;
+    }
+    ptrdiff_t next = 2 * pairs;
+    for (ptrdiff_t at = 0; at < count; at++)
+        if (!taken[at]) order[next++] = (int32_t)at;
+    return pairs;
+}

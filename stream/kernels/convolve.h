@@ -9,10 +9,12 @@
 #include "common.h"
 
 /* GCC aligns no stack to such wide registers on Windows. */
+#ifndef CONVOLVES
 #if defined(__x86_64__) && (!defined(_WIN32) || defined(__clang__))
 #define CONVOLVES 1
 #else
 #define CONVOLVES 0
+#endif
 #endif
 
 /* How a layer reads its picture and what it answers. */
