@@ -92,7 +92,7 @@ def is_cut_png(data: bytes) -> bool:
         size, kind = struct.unpack_from(">I4s", data, at)
         at += size + 12
         if at > len(data) or kind == b"IEND":
-            return at > len(data)
+            return bool(at > len(data))
     return False
 
 
