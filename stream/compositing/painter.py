@@ -140,6 +140,11 @@ class Painter:
         return any(layer.alone for layer in self._layers)
 
     @property
+    def draws(self) -> bool:
+        """Whether objects are marked in colours."""
+        return any(layer.only_adds for layer in self._layers)
+
+    @property
     def grey(self) -> bool:
         """Whether frames have no colour afterwards."""
         return bool(self._layers) and self._layers[-1].grey

@@ -127,6 +127,11 @@ def without_lost(
     said: list[str] = []
     if painter is not None and issubclass(kind, VideoSink):
         info, said = without_others(info, painter)
+        if painter.draws and info.pixel_format.startswith("gray"):
+            said.append(
+                f"the film is grey ({info.pixel_format}) and stays so, and with it the colours of "
+                "what is painted; objects are told apart by their labels"
+            )
     if not info.alpha or kind.shows or not kind.paints or issubclass(kind, ImageSink):
         return info, said  # pictures say so themselves, each of its own
     if painter is not None and (painter.fills or painter.alpha):

@@ -1,5 +1,6 @@
 """What goes into an output beside the frames is as much hidden as the frames are."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -91,3 +92,18 @@ def test_no_photo_keeps_a_thumbnail_nor_a_hidden_one_a_makers_preview(tmp_path, 
         (said,) = output.sink.remarks or [""]
         hides = look not in {"overlay", "boxes"}
         assert said == (f"out{ending}: {WHERE}" if hides else "")
+
+
+@pytest.mark.parametrize(("form", "grey"), [("gray", True), ("gray10le", True), ("yuv420p", False)])
+def test_that_a_grey_film_takes_no_colours_is_said_where_something_is_marked(tmp_path, form, grey):
+    out = str(tmp_path / "out.mkv")
+    about = replace(info(), pixel_format=form)
+    for look, marks in {
+        "overlay": True,
+        "blur+labels": True,
+        "blur": False,
+        "binary": False,
+    }.items():
+        painter = make_painter(PictureOptions(look=look), about)
+        _, said = without_lost(sinks.find(out), out, about, OutputOptions(), painter)
+        assert any("the film is grey" in one for one in said) == (grey and marks)
