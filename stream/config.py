@@ -19,6 +19,7 @@ relative to where the program runs, and `~` is the home folder.
 from __future__ import annotations
 
 import json
+import os.path
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ from stream.options import (
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.serve_options import ServeOptions
-from stream.toml_lines import OWN_OUTPUTS, Place, at, line_of, not_toml
+from stream.toml_lines import OWN_OUTPUTS, Place, at, line_of, not_toml, not_utf_8, unfilled
 from stream.twins import Twins
 from stream.types import TOML
 
@@ -63,6 +64,8 @@ TABLES: dict[str, type] = {
 }
 NOT_HERE = frozenset({"save_config", "status"})
 """Options that make no sense in a file."""
+_OWN_KEYS = {"target": "[[source]]", "to": "[[output]]"}
+"""Keys that are no options, and where each belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,14 @@ def load(path: Path) -> list[RunPlan]:
             sentence with the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8, which configuration files are") from error
+        data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the configuration {path} cannot be read: {reason}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(not_utf_8(str(path), data, error)) from error
     return loads(text, str(path))
 
 
@@ -246,6 +251,17 @@ class _Reader:
             raise self._error(place, f"{key} is a text in quotes, not {_toml_shown(value)}")
         if not value or "\0" in value:
             raise self._error(place, f"{key} is empty" if not value else f"{key} is no name")
+        return self._as_written(place, value)
+
+    def _as_written(self, place: Place, value: str) -> str:
+        """A path or an address, in which nothing stands that was meant to be something else."""
+        # What is there is meant, whatever it is called, and so is what begins with `./`.
+        if (variable := unfilled(value)) and not os.path.exists(at_home(value)):  # noqa: PTH110
+            raise self._error(
+                place,
+                f"{variable} would be a name like others, as no variables are filled in here; "
+                "write what it stands for (~ is the home folder), or ./ before a file so called",
+            )
         return value
 
     def _values(
@@ -260,13 +276,17 @@ class _Reader:
             name = key.replace("-", "_")
             if key in others:
                 continue
-            if name not in known or name in NOT_HERE:
+            if name in NOT_HERE:
+                raise self._error(
+                    (*place, key), f"{name} is for the command line alone; leave it out here"
+                )
+            if name not in known:
                 raise self._error((*place, key), self._unknown(place, key, [*known, *others]))
             if name in found:
                 raise self._error((*place, key), f"{name} is there twice")
             given = value if not isinstance(value, datetime | date) else str(value)
             if known[name].file and isinstance(given, str):
-                given = at_home(given)
+                given = at_home(self._as_written((*place, key), given))
             try:
                 found[name] = read(known[name], given, name)
             except UsageError as error:
@@ -278,7 +298,7 @@ class _Reader:
         if key in OWN_OUTPUTS:
             return f"there is no {key!r} in {table}; {OWN_OUTPUTS[key]}"
         near = nearest(key.replace("-", "_"), [one for one in known if one not in NOT_HERE])
-        if near:
+        if near and key not in _OWN_KEYS:
             return f"there is no {key!r} in {table}; did you mean {near}?"
         elsewhere = _home_of(key.replace("-", "_"))
         if elsewhere:
@@ -305,6 +325,8 @@ def _called(path: Path | None, name: str) -> Path | None:
 
 def _home_of(key: str) -> str:
     """Which table an option belongs to; "" where there is none of that name."""
+    if key in _OWN_KEYS:
+        return _OWN_KEYS[key]
     homes = {
         **{f"[{name}]": group for name, group in TABLES.items()},
         "[[source]]": InputOptions,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,8 @@ from stream.types import TOML
 Place = tuple[str | int, ...]
 """The way to a value: table names, keys, places in lists."""
 
+_CURLY = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+"""Quotes as word processors write them."""
 
 OWN_OUTPUTS = {
     "records": 'records are an [[output]] of their own: to = "found.ndjson"',
@@ -63,6 +67,47 @@ def at(document: Mapping[str, TOML], place: Place) -> TOML | None:
     return found
 
 
+def not_utf_8(name: str, data: bytes, error: UnicodeDecodeError) -> str:
+    """What to say of a file that is no text in UTF-8.
+
+    Args:
+        name: of the file.
+        data: what it holds.
+        error: as Python raised it.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Windows' older shells write it where output goes to a file.
+        return f"{name} is in UTF-16; save it as UTF-8, in which configuration files are"
+    if b"\0" in data:
+        return f"{name} is no text; name a configuration file in TOML"
+    line = data.count(b"\n", 0, error.start) + 1
+    return (
+        f"{name}, line {line}: this is no text in UTF-8, in which configuration files are; "
+        "save it as UTF-8"
+    )
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)|%(\w+)%")
+
+
+def unfilled(text: str) -> str:
+    """What in a path or an address looks like a variable that somebody else fills in.
+
+    A file may have a `$` in its name, and a password too: only names of variables that there are,
+    or what stands in `${…}`, cannot be meant otherwise.
+
+    Returns:
+        it; "" where nothing does, or `./` at the beginning says that it is a file's name.
+    """
+    if text.startswith("./"):
+        return ""
+    for found in _VARIABLE.finditer(text):
+        braced, *others = found.groups()
+        if braced or any(name in os.environ for name in filter(None, others)):
+            return found[0]
+    return ""
+
+
 def not_toml(name: str, text: str, error: BaseException) -> str:
     """What to say of a text that is no TOML, with its line and what was probably meant.
 
@@ -88,9 +133,12 @@ def _meant(line: str) -> str:
     """What is usually wrong with such a line."""
     key, equals, value = (part.strip() for part in line.partition("="))
     if not equals:
-        return (
-            "a key and its value are joined by =" if re.match(r"[\w-]+\s*:", line.strip()) else ""
-        )
+        pair = re.match(r"[\w-]+\s*(:|\s[\"'\d\[{]|\s(true|false)$)", line.strip())
+        return "a key and its value are joined by =" if pair else ""
+    if value and value[0] in _CURLY:
+        return f'quotes are straight ones, not {value[0]}: {key} = "…"'
+    if value[:1] in ('"', "'") and value.count(value[0]) == 1:
+        return f"a text ends with {value[0]} in the line in which it begins"
     if value.startswith('"') and "\\" in value:
         return f"a backslash within \"…\" needs another before it, or '…' around: {key} = '…'"
     if value.lower() in ("true", "false", "yes", "no", "on", "off"):

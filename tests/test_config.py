@@ -127,12 +127,28 @@ def test_a_file_becomes_a_plan_for_each_source(tmp_path):
          "line 25: there is no 'masks' in output; masks are an [[output]] of their own: to ="),
         ('start = "1:30"', "records = 'a.csv'",
          "line 17: there is no 'records' in source; records are an [[output]] of their own: to ="),
-        ("[run]", "[run]\nsave_config = 'x'", "line 8: there is no 'save_config' in run"),
+        ("[run]", "[run]\nsave_config = 'x'", "line 8: save_config is for the command line alone"),
+        ("[model]", "target = 'a'\n[model]", "line 2: target is in no table; it belongs to [[so"),
+        ('target = "takes/b.mp4"', "to = 'b.mp4'", "line 16: there is no 'to' in source; it bel"),
+        ("crf = 18", "target = 'x'", "line 25: there is no 'target' in output; it belongs to [["),
+        ("every = 3", "every 3",
+         "line 4: this is no TOML: expected '=' after a key in a key/value pair; a key and its "
+         "value are joined by ="),
+        ("every = 3", 'look = "blur',
+         "line 4: this is no TOML: illegal character '\\n'; a text ends with \" in the line in"),
+        ("every = 3", "every = \u201cauto\u201d",
+         'line 4: this is no TOML: invalid value; quotes are straight ones, not \u201c: every = "'),
+        ('target = "takes/b.mp4"', 'target = "$HOME/b.mp4"', "line 16: $HOME would be a name like"),
+        ('target = "takes/b.mp4"', 'target = ["%HOME%/b.mp4"]', "line 16: %HOME% would be a name"),
+        ('target = "takes/b.mp4"', 'target = "rtsp://me:${OF_NOBODY}@door/"', "line 16: ${OF_NOBO"),
+        ('to = "{name}.mp4"', 'to = "$HOME/{name}.mp4"', "line 23: $HOME would be a name like"),
+        ("[run]", "[counts]\nplot = '$HOME/p.png'\n[run]", "line 8: $HOME would be a name like"),
         ("# A booth", "source = 3\n", "line 1: source is a table: write [[source]]"),
         ("# A booth", "counts = 3\n", "line 1: counts is a table: write [counts] above"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_its_line(before, after, words):
+def test_what_is_wrong_is_said_with_its_line(before, after, words, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
     text = BOOTH.replace(before, after, 1)
     if before == "# A booth":  # of the whole file
         text = after
@@ -146,7 +162,10 @@ def test_what_is_wrong_is_said_with_its_line(before, after, words):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xff\xfe", "no text in UTF-8"),
+        (b"\xff\xfe", "x.toml is in UTF-16; save it as UTF-8"),
+        ("[run]\r\n".encode("utf-16"), "x.toml is in UTF-16; save it as UTF-8"),
+        ("[run]\n# ä".encode("latin-1"), "x.toml, line 2: this is no text in UTF-8"),
+        (b"\0\0\0\x18ftypisom\xff", "x.toml is no text; name a configuration file in TOML"),
         (b"", "has no [[source]]"),
         (b"x = " + b"[" * 100_000, "x.toml"),
         (b"x = " + b"9" * 10_000, "x.toml"),
@@ -247,7 +266,7 @@ def value_of(leaf):
     return texts.map(Path) if kind is Path else texts
 
 
-texts = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)
+texts = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text and "$" not in text)
 
 
 def group(kind, leave_out=()):
@@ -317,6 +336,18 @@ def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(monkeypatch, tmp_pa
     assert plan.fleet.page == Path("~/page.html"), "a folder of that name, as in a shell"
 
 
+def test_a_name_with_a_dollar_is_a_name_where_it_cannot_be_a_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv("CAMERA", "door")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "${title}.mp4").touch()
+    for target in ("${title}.mp4", "./$CAMERA.mp4", "pa$$.mp4", "rtsp://me:a$b%25@door/", "5$.mp4"):
+        (plan,) = loads(f"source = {{target = '{target}'}}")
+        assert plan.source.target == target
+    # What was typed so is read again as that file's name.
+    (again,) = loads(dump(RunPlan(SourcePlan("in.mp4"), (OutputPlan("$CAMERA.mp4"),))))
+    assert Path(again.outputs[0].target) == Path("$CAMERA.mp4")
+
+
 def test_what_was_typed_in_quotes_is_written_as_what_it_was(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     plan = RunPlan(
@@ -365,7 +396,7 @@ def test_a_fleet_is_one_with_all_its_options_at_their_defaults_too() -> None:
     assert loads('[[source]]\ntarget = "a.mp4"\n')[0].fleet is None
     for text, why in {
         "[fleet]\nworker = 1\n": "line 1: there is no 'worker' in fleet; did you mean workers",
-        "[fleet]\nstatus = true\n": "there is no 'status' in fleet",
+        "[fleet]\nstatus = true\n": "status is for the command line alone",
         "[fleet]\nretries = -1\n": "retries",
     }.items():
         with pytest.raises(UsageError, match=why.replace("line 1", "line 2")):
