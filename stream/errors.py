@@ -117,6 +117,16 @@ def refusals() -> Iterator[None]:
         raise ours from error
 
 
+def check_no_zero_byte(name: object) -> None:
+    """Makes sure that a name is one that a system can look up, if it is a text or a path.
+
+    Raises:
+        UsageError: there is a zero byte in it, which ends a name for the system.
+    """
+    if isinstance(name, str | Path) and "\0" in str(name):
+        raise UsageError(f"{str(name)!r} names nothing: a name cannot hold a zero byte")
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another program says, in one line; its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

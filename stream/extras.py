@@ -6,6 +6,20 @@ import importlib.util
 
 from stream.errors import UsageError
 
+_S3 = ("s3", "s3a")
+
+
+def lack(protocol: str, error: Exception) -> str:
+    """Why fsspec has nothing for addresses of a kind, with the extra that brings it if one does.
+
+    Args:
+        protocol: what the addresses begin with, such as "s3".
+        error: that fsspec raised, which names a package or the protocol.
+    """
+    if protocol in _S3 and isinstance(error, ImportError):
+        return f"it needs {_missing('s3fs', 's3')}"
+    return str(error)
+
 
 def need_extra(extra: str, *modules: str, what: str) -> None:
     """Makes sure that packages which only some uses need are there.
@@ -20,7 +34,9 @@ def need_extra(extra: str, *modules: str, what: str) -> None:
     """
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            raise UsageError(
-                f"{what} needs the package {module!r}; install the extra from the checkout: "
-                f"pip install '.[{extra}]'"
-            )
+            raise UsageError(f"{what} needs {_missing(module, extra)}")
+
+
+def _missing(module: str, extra: str) -> str:
+    advice = f"install the extra from the checkout: pip install '.[{extra}]'"
+    return f"the package {module!r}; {advice}"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.asked import grouped, in_python
-from stream.errors import SinkError, UsageError
+from stream.errors import SinkError, UsageError, check_no_zero_byte
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.groups import leaves, unknown
 from stream.keywords import WriterKeywords, spelled_out
@@ -63,6 +63,7 @@ class VideoWriter:
     def __init__(
         self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]
     ) -> None:
+        check_no_zero_byte(path)
         self.path = Path(path)
         if not isinstance(rate, Real) or not _SLOWEST <= rate < math.inf:
             raise UsageError(f"the rate is pictures per second, {_SLOWEST:g} or more, not {rate!r}")

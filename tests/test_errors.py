@@ -7,8 +7,10 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import stream
 from stream.errors import StreamError, is_unread, refusal, refusals
 
 
@@ -39,6 +41,18 @@ def test_other_errors_stay_what_they_are() -> None:
         with pytest.raises(type(error)) as raised, refusals():
             raise error
         assert raised.value is error
+
+
+@pytest.mark.parametrize("name", ["in\0.mp4", Path("in\0.mp4")])
+def test_a_name_with_a_zero_byte_is_refused_wherever_python_takes_one(name: str | Path) -> None:
+    for use in (
+        lambda: stream.open(name),
+        lambda: stream.process(name, "out.mp4"),
+        lambda: stream.process([np.zeros((8, 8, 3), np.uint8)], name),
+        lambda: stream.VideoWriter(name),
+    ):
+        with pytest.raises(StreamError, match=r"in.x00\.mp4' names nothing"):
+            use()
 
 
 def test_a_pipe_that_nobody_reads_is_known_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,9 +67,7 @@ def find_inputs(
     results = frozenset(_real(one) for one in into if one and Path(one).is_dir())
     for place, text in enumerate(inputs, start=1):
         if is_address(text):
-            raise UsageError(
-                f"{text} is an address, not a file; use: stream url ADDRESS, with -o FILE to record"
-            )
+            raise _no_file(text)
         path = Path(text)
         try:
             is_folder, is_there = path.is_dir(), path.exists()
@@ -180,6 +178,16 @@ def _folders(folder: Path, deep: bool, into: frozenset[Path], passed: list[Path]
                 passed.append(child)
             else:
                 yield from _folders(child, deep, into, passed)
+
+
+def _no_file(address: str) -> UsageError:
+    """What an address is for, where a file is asked for."""
+    from stream.fleet.places import STORAGE
+
+    use = "stream url ADDRESS, with -o FILE to record"
+    if address.partition("://")[0].lower() in STORAGE:
+        use = "stream fleet ADDRESS -o FOLDER, for files in a storage"
+    return UsageError(f"{address} is an address, not a file; use: {use}")
 
 
 def _real(path: str | Path) -> Path:

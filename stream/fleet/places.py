@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from stream.addresses import redact
 from stream.errors import SinkError, SourceError, StreamError, UsageError
+from stream.extras import lack
 from stream.files import shortened, sync_file, sync_folder
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ _RANDOM = 4
 # Storage that lists what begins with some letters.
 _BY_BEGINNING = {"s3", "s3a", "gs", "gcs"}
 _WEB = {"http", "https"}
-# What is put there is there when it is whole, or not at all.
-_WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
+STORAGE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
+"""What is put there is there when it is whole, or not at all."""
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def filesystem(place: str) -> AbstractFileSystem:
     try:
         files: AbstractFileSystem = fsspec.filesystem(protocol)
     except (ValueError, ImportError) as error:
-        raise UsageError(f"{shown(place)} cannot be reached: {error}") from error
+        raise UsageError(f"{shown(place)} cannot be reached: {lack(protocol, error)}") from error
     return files
 
 
@@ -340,7 +341,7 @@ class Result:
                 return
             files = filesystem(self.target)
             protocol, told = urlsplit(self.target).scheme, _told(self._life)
-            if protocol in _WHOLE_BY_NATURE:
+            if protocol in STORAGE:
                 files.put_file(str(self.working), self.target, callback=told)
             else:
                 beside = f"{self.target.rpartition('/')[0]}/{self._name}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stream.errors import UsageError
+from stream.errors import UsageError, check_no_zero_byte
 from stream.options import STANDARD_OUTPUT
 from stream.plugins import Kind
 from stream.sinks._containers import ENDINGS
@@ -28,6 +28,7 @@ def find(target: str, *, photos: bool = False, form: str | None = None) -> type[
     Raises:
         UsageError: none accepts it.
     """
+    check_no_zero_byte(target)
     if target == STANDARD_OUTPUT and form is not None and not photos:
         from stream.sinks.standard import StandardSink
 

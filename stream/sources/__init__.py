@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream.addresses import redact
-from stream.errors import SourceError, UsageError
+from stream.errors import SourceError, UsageError, check_no_zero_byte
 from stream.groups import changed
 from stream.options import InputOptions
 from stream.plugins import Kind
@@ -41,6 +41,7 @@ def kind_of(target: Target) -> type[Source]:
 
 
 def _kind_of(target: Target) -> type[Source]:
+    check_no_zero_byte(target)
     if isinstance(target, (str, Path)) and _is_video(str(target)):
         # The usual one, without loading what all the others need.
         from stream.sources.file import FileSource

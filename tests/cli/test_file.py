@@ -235,6 +235,7 @@ def one_sentence(result, code, *words):
         (["in.mp4", "zero.mp4", "-o", "out.json"], 2, ["out.json", "folder"]),
         (["in.mp4", "zero.mp4", "-o", "a.mp4", "-o", "b.mp4"], 2, ["2 inputs", "2 outputs"]),
         (["https://me:hunter2@host/in.mp4", "-o", "out.mp4"], 2, ["stream url ADDRESS"]),
+        (["s3://bucket/in.mp4", "-o", "out.mp4"], 2, ["stream fleet ADDRESS"]),
         (["in.mp4", "-o", "rtmp:///live"], 2, ["names no receiver", "rtmp://host/name"]),
         (["in.mp4", "-o", "gopher://host/live"], 2, ["gopher://host/live", "no kind of output"]),
     ],
