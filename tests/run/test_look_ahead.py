@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -29,10 +31,13 @@ class Told(Looker):
         self._find = find
         self.asked: list[int] = []
         self.images: dict[int, int] = {}
+        self._turn = threading.Lock()
 
     def preprocess(self, image) -> Prepared:
-        self.asked.append(self.images[id(image)])
-        return prepared_number(self.asked[-1])
+        number = self.images[id(image)]
+        with self._turn:  # two inputs are made at once, and the later one may be ready first
+            insort(self.asked, number)
+        return prepared_number(number)
 
     def postprocess(self, raw, prepared, threshold=None) -> Instances:
         return self._find(raw)
