@@ -14,7 +14,7 @@ from stream.instances import Instances
 from stream.options import CountOptions
 from stream.run.known import Gate, Seen
 from stream.run.run import OnFrame
-from stream.run.series import Series
+from stream.run.series import ACROSS, IN, OUT, Series
 from stream.sinks.base import Summary
 from stream.tally import (
     LineTally,
@@ -286,9 +286,10 @@ class Counting:
             "in view": dict(Counter(name for name, _ in self._present))
         }
         for region, gate in zip(self._lines, self._line_gates, strict=True):
-            parts[f"across {region.name}"] = {
-                "in": float(sum(gate.into.by_class().values())),
-                "out": float(sum(gate.out.by_class().values())),
+            parts[f"{ACROSS} {region.name}"] = {
+                f"{name} {way}": float(number)
+                for way, went in ((IN, gate.into), (OUT, gate.out))
+                for name, number in went.by_class().items()
             }
         for region, present in zip(self._zones, self._in_zones, strict=True):
             parts[f"in {region.name}"] = dict(present)

@@ -11,7 +11,7 @@ from stream.errors import SinkError, UsageError
 from stream.extras import need_extra
 from stream.files import check_replaceable, same_file, write_whole
 from stream.run.plan import RunPlan
-from stream.run.series import Series
+from stream.run.series import ACROSS, OUT, Series
 
 _WIDTH, _HEIGHT, _DPI = 9.6, 2.4, 100
 _FURTHER = (
@@ -90,12 +90,14 @@ def _drawn(series: Series, title: str) -> bytes:
     colours: dict[str, str] = {}
     for axes, (part, curves) in zip(rows, parts.items(), strict=True):
         ranked = sorted(curves.items(), key=lambda one: -sum(one[1][1]))
-        if set(curves) <= {"in", "out"}:
-            ranked = list(curves.items())
+        of_line = part.startswith(f"{ACROSS} ")
         for name, (times, values) in ranked[:_NAMED]:
-            # A class has one colour in all parts.
-            colour = colours.setdefault(name, f"C{len(colours) % 10}")
-            axes.step(times, values, where="post", label=name, linewidth=1.4, color=colour)
+            # A class has one colour in all parts, and at a line two kinds of curves.
+            kind, _, way = name.rpartition(" ") if of_line else (name, "", "")
+            colour = colours.setdefault(kind, f"C{len(colours) % 10}")
+            dashes = "--" if way == OUT else "-"
+            label = _plain(name)
+            axes.step(times, values, where="post", label=label, lw=1.4, color=colour, ls=dashes)
         axes.set_title(_plain(part), loc="left", fontsize=10)
         most = max((value for _, values in curves.values() for value in values), default=0)
         axes.set_ylim(0, 1.05 * max(1, most))  # Where nothing was, up to one.

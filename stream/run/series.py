@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 _MOST = 1024
 """Pieces of time at most; when there are more, two become one."""
 
+ACROSS, IN, OUT = "across", "in", "out"
+"""A line's part is "across door", and its curves are "person in", "dog out"."""
+
 Parts = dict[str, dict[str, float]]
 """By part of a plot, the value of each curve."""
 

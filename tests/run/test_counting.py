@@ -155,6 +155,16 @@ def test_time_on_screen_follows_the_frames_own_times():
     assert (summary["frames"], summary["seconds"]) == (6, 2.0)
 
 
+def test_a_plot_shows_by_class_who_crossed_a_line():
+    across = [(20 + 10 * step, 50) for step in range(17)]
+    frames = walk(1, *across, *reversed(across), label=1)
+    counting = Counting(CountOptions(line=(CENTRE,)), INFO, keep_series=True)
+    for one in frames:
+        counting.see(one)
+    (curves,) = (found for part, found in counting.series.curves().items() if "across" in part)
+    assert {name: values[-1] for name, (_, values) in curves.items()} == {"dog in": 1, "dog out": 1}
+
+
 def test_what_nobody_follows_is_counted_as_far_as_can_be():
     frames = [frame(index, (None, 90 + index, 50), (None, 20, 20)) for index in range(20)]
     counting, summary = counted(frames, line=(CENTRE,), zone=("all=0,0,200,0,200,100,0,100",))

@@ -61,7 +61,7 @@ class Counts(Layer):
             if isinstance(place, ZoneTally):
                 text = f"{place.name}: {_said(place.now)}"
             else:
-                text = f"{place.name}: in {_total(place.into)}, out {_total(place.out)}"
+                text = f"{place.name}: in {_crossed(place.into)}, out {_crossed(place.out)}"
             labels.append(Label(text, _COLOUR, x, y))
         if not places and len(canvas.instances):
             here = Counter(canvas.instances.names)
@@ -105,10 +105,14 @@ def _strokes(alpha: Array, corners: NDArray[np.int32], wide: int, thickness: int
     cv2.arrowedLine(alpha, start, tip, _LINE, wide, cv2.LINE_AA, tipLength=0.5)
 
 
-def _total(counts: Mapping[str, int]) -> int:
-    return sum(counts.values())
+def _crossed(counts: Mapping[str, int]) -> str:
+    return " + ".join(_ranked(counts)) or "0"
 
 
 def _said(counts: Mapping[str, int]) -> str:
+    return ", ".join(_ranked(counts)) or "empty"
+
+
+def _ranked(counts: Mapping[str, int]) -> list[str]:
     ranked = sorted(counts.items(), key=lambda one: -one[1])
-    return ", ".join(f"{number} {called(name)}" for name, number in ranked) or "empty"
+    return [f"{number} {called(name)}" for name, number in ranked]

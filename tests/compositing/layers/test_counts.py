@@ -32,6 +32,9 @@ def test_a_line_is_drawn_with_its_arrow_and_numbers():
     assert there[83:92, 56:64].any(), "the arrow to the right of who looks along it"
     other = LineTally("door", LINE.points, {"person": 3}, {"dog": 1})
     assert (painted(Tally((LINE,)))[0] != painted(Tally((other,)))[0]).any()
+    # It says who, not only how many.
+    dogs = LineTally("door", LINE.points, {"dog": 2}, {"dog": 1})
+    assert (painted(Tally((LINE,)))[0] != painted(Tally((dogs,)))[0]).any()
 
 
 def test_a_zone_is_drawn_with_who_is_in_it():
