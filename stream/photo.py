@@ -14,6 +14,9 @@ from stream.photo_facts import directories
 from stream.types import Array
 
 _ORIENTATION = 274
+_PICTURES = frozenset({b"mif1", b"mif2", b"miaf", b"heic", b"heix", b"heim", b"heis", b"avif"})
+"""Brands of files that hold pictures."""
+_MOST_BRANDS = 256
 # By orientation: whether rows, and columns, come in reverse, once those from 5 on are exchanged.
 _REVERSED = (
     *((False, False), (False, False), (False, True), (True, True), (True, False)),
@@ -95,5 +98,11 @@ def _turned(stored: Array, orientation: int) -> Array:
 
 
 def is_heif(data: NDArray[np.uint8]) -> bool:
-    """Whether a file, uint8 [N], is one of HEIF's kind: HEIC or AVIF."""
-    return data[4:8].tobytes() == b"ftyp"
+    """Whether a file, uint8 [N], is one of HEIF's kind, HEIC or AVIF, and no film."""
+    head = data[:_MOST_BRANDS].tobytes()
+    if head[4:8] != b"ftyp":
+        return False
+    size = int.from_bytes(head[:4], "big")
+    # What it is first of all, a version, and what else it is (ISO/IEC 14496-12, 4.3).
+    brands = {head[at : at + 4] for at in (8, *range(16, min(size, len(head)) - 3, 4))}
+    return not _PICTURES.isdisjoint(brands)

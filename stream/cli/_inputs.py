@@ -132,6 +132,8 @@ def _of_folder(
         deeper = not recursive and _is_deeper(folder, endings, into)
         hint = ", only results of earlier runs" if results else ""
         hint += "; --recursive looks into its subfolders" if deeper else ""
+        other = next((ways for ways, of in _ways() if of - endings and _any_of(others, of)), "")
+        hint += f"; {other}" if other else ""
         raise UsageError(f"the folder {folder} has no {what} in it{hint}")
     said = [
         _counted(folder, folders, "subfolder", "; --recursive takes them too"),
@@ -141,6 +143,19 @@ def _of_folder(
     ]
     left_out += [f"left out of {folder}: {one}" for one in said if one]
     return [(one, one.relative_to(folder)) for one in taken]
+
+
+def _ways() -> tuple[tuple[str, frozenset[str]], ...]:
+    from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS
+
+    return (
+        ("its pictures are for: stream image", PICTURE_ENDINGS),
+        ("its videos are for: stream file", VIDEO_ENDINGS),
+    )
+
+
+def _any_of(paths: Iterable[Path], endings: frozenset[str]) -> bool:
+    return any(one.suffix.lower() in endings for one in paths)
 
 
 def _parted(

@@ -272,6 +272,8 @@ def _read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, b
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
     if pixels is None and (path.suffix.lower() in _READ_BY_FFMPEG or is_heif(data)):
         return _read_by_ffmpeg(path, data), True
+    if pixels is None and path.suffix.lower() in VIDEO_ENDINGS:
+        raise SourceError(f"{path} is not a picture; for videos use: stream file {path}")
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
     return picture_from_bgr(np.asarray(pixels, np.uint8)), whole

@@ -6,7 +6,7 @@ from stream.cli._batch import folder_of, match_outputs, photo_beside
 from stream.cli._inputs import find_inputs
 from stream.errors import SourceError, UsageError
 from stream.sources import open as open_source
-from stream.sources.folders import VIDEO_ENDINGS
+from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS
 
 
 @pytest.fixture
@@ -189,8 +189,15 @@ def test_what_cannot_be_matched_is_refused(takes, inputs, output, words):
 
 
 def test_a_folder_without_videos_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="no videos"):
+    with pytest.raises(UsageError, match=r"no videos in it$"):
         matched([tmp_path], tmp_path / "out", tmp_path)
+    (tmp_path / "a.JPG").touch()
+    with pytest.raises(UsageError, match="no videos in it; its pictures are for: stream image"):
+        matched([tmp_path], tmp_path / "out", tmp_path)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mp4").touch()
+    with pytest.raises(UsageError, match="no pictures in it; its videos are for: stream file"):
+        find_inputs([str(tmp_path / "films")], PICTURE_ENDINGS, "pictures")
 
 
 def test_a_slash_at_the_end_means_a_folder(takes):

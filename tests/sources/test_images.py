@@ -15,6 +15,7 @@ from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.sources import open as open_source
 from stream.sources.images import ImagesSource
 from tests.heif import tiled
+from tests.media import make_clip
 
 
 def pixels(seed: int = 0, width: int = 31, height: int = 17) -> np.ndarray:
@@ -174,6 +175,14 @@ def test_what_a_picture_is_is_told_by_its_content_where_its_name_is_wrong(tmp_pa
     with ImagesSource([path]) as source:
         (frame,) = source
     assert np.abs(bgr_from_picture(frame.image).astype(int) - given).mean() < 5
+
+
+def test_a_film_is_no_picture(tmp_path):
+    clip = make_clip(tmp_path / "film.mp4", frames=3)
+    with pytest.raises(
+        SourceError, match=r"film\.mp4 is not a picture; for videos use: stream file"
+    ):
+        ImagesSource(clip)
 
 
 @pytest.mark.parametrize("several", [False, True])
