@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from stream.cli._fleet_wanted import (
     wanted_of,
     without_results,
 )
-from stream.cli._fleet_words import Line, print_table
+from stream.cli._fleet_words import Line, print_table, said_while_it_takes
 from stream.cli._hints import without_secrets
 from stream.errors import StreamError, UsageError
 from stream.fleet_options import LEDGER, FleetOptions
@@ -51,7 +52,6 @@ def run_fleet(asked: RunPlan) -> None:
     target, output = asked.source.target, asked.outputs[0].target
     inputs = [str(one) for one in (target if isinstance(target, tuple | list) else [target])]
     records = options.records or ()
-    from stream.fleet.entries import State
     from stream.fleet.finding import find
     from stream.fleet.ledger import Ledger
     from stream.fleet.lock import only_driver
@@ -64,9 +64,10 @@ def run_fleet(asked: RunPlan) -> None:
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
     output = whole(output)
-    found = without_results(
-        find(inputs, VIDEO_ENDINGS, common.say_error, below=options.below), output, path
-    )
+    looking = partial(said_while_it_takes, quiet=asked.run.quiet)
+    with looking(f"looking for films in {without_secrets(', '.join(inputs))}"):
+        films = find(inputs, VIDEO_ENDINGS, common.say_error, below=options.below)
+    found = without_results(films, output, path)
     plan = _plan(asked, len(records))
     with ExitStack() as opened:
         pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))
@@ -80,14 +81,12 @@ def run_fleet(asked: RunPlan) -> None:
         _check(plan, wanted[0])
         opened.enter_context(only_driver(path))
         ledger = opened.enter_context(closing(Ledger(path)))
-        refuse_foreign(ledger, wanted, overwrite=asked.outputs[0].options.overwrite)
-        ledger.want(wanted)
-        want_again_what_is_gone(ledger, wanted)
-        mine = {one.source for one in wanted}
-        states = {one.number: one.state for one in ledger.each() if one.wanted.source in mine}
-        numbers = list(states)
-        already = sum(state == State.DONE for state in states.values())
-        del states, mine, found, wanted  # of a million files they are half a gigabyte
+        with looking(f"looking for results in {without_secrets(output)}"):
+            refuse_foreign(ledger, wanted, overwrite=asked.outputs[0].options.overwrite)
+            ledger.want(wanted)
+            want_again_what_is_gone(ledger, wanted)
+        numbers, already = _numbers_of(ledger, wanted)
+        del films, found, wanted  # of a million files they are half a gigabyte
         if already:
             common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
         try:
@@ -97,6 +96,15 @@ def run_fleet(asked: RunPlan) -> None:
             _say(ledger, numbers, options, asked.run)
             raise
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
+
+
+def _numbers_of(ledger: Ledger, wanted: Sequence[Wanted]) -> tuple[list[int], int]:
+    """The files' numbers in the ledger, and how many of them are done."""
+    from stream.fleet.entries import State
+
+    mine = {one.source for one in wanted}
+    states = {one.number: one.state for one in ledger.each() if one.wanted.source in mine}
+    return list(states), sum(state == State.DONE for state in states.values())
 
 
 def _check_parts(asked: RunPlan, options: FleetOptions) -> None:

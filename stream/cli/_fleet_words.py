@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stream.cli import _common as common
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from stream.types import JSON
 
 _LINE_EVERY = 60.0
+_FIRST_WORD = 10.0
 _MACHINES = 4
 """So many machines are named in a line of progress."""
 _NAMED = 20
@@ -46,6 +49,34 @@ class Line:
         elif time.monotonic() - self._said >= _LINE_EVERY:
             self._said = time.monotonic()
             common.say(text, quiet=self._quiet)
+
+
+@contextmanager
+def said_while_it_takes(
+    what: str, *, quiet: bool, over: threading.Event | None = None
+) -> Iterator[None]:
+    """Says now and then what is being done, where that takes long, as storage does that hangs.
+
+    Args:
+        what: is being done.
+        quiet: says nothing.
+        over: is waited for between two words; set when the block ends.
+    """
+    over = over or threading.Event()
+
+    def say() -> None:
+        begun, pause = time.monotonic(), _FIRST_WORD
+        while not over.wait(pause):
+            pause = _LINE_EVERY
+            common.say(f"{what} ({time.monotonic() - begun:.0f} s so far)", quiet=quiet)
+
+    saying = threading.Thread(target=say, name="stream-fleet-words", daemon=True)
+    saying.start()
+    try:
+        yield
+    finally:
+        over.set()
+        saying.join()
 
 
 def _words(progress: Progress) -> str:

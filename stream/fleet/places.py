@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 _PARTIAL = ".fleet-partial"
 _PARTS = ".fleet-parts"
-_RANDOM = 4
-"""Bytes by which results on their way are told apart."""
+_RANDOM = 4  # bytes by which results on their way are told apart
 # Storage that lists what begins with some letters.
 _BY_BEGINNING = {"s3", "s3a", "gs", "gcs"}
 _WEB = {"http", "https"}
@@ -61,9 +60,9 @@ def is_same(one: str, other: str) -> bool:
         return True
     if is_remote(one) or is_remote(other):
         return False
-    with suppress(OSError):
+    with suppress(OSError):  # one of them is not there
         return Path(one).samefile(other)
-    return False  # one of them is not there
+    return False
 
 
 def shown(place: str) -> str:
@@ -144,6 +143,8 @@ def filesystem(place: str) -> AbstractFileSystem:
         files: AbstractFileSystem = fsspec.filesystem(protocol)
     except (ValueError, ImportError) as error:
         raise UsageError(f"{shown(place)} cannot be reached: {lack(protocol, error)}") from error
+    if protocol in ("s3", "s3a"):
+        files.retries = 2  # with its five, each of five below, no answer takes seven minutes
     return files
 
 
@@ -159,8 +160,7 @@ def exists(place: str) -> bool:
 
 _FEW = 8
 """So many results in a folder are asked for one by one; of more the folder is listed."""
-_MANY = 50
-"""So many folders are looked into one by one."""
+_MANY = 50  # so many folders are looked into one by one
 
 
 def there(places: Iterable[str]) -> set[str]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from stream.errors import UsageError
+from stream.fleet.places import shown
 from stream.fleet.pool import Lost, Need, Pool, nothing_works
 from stream.fleet.task import Done, Task
+from stream.words import counted
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ _PAUSE = 2.0
 _LONGEST_PAUSE = 60.0
 _SIGNS_EVERY = 30.0
 """Seconds between two questions to busy workers whether something comes of what they do."""
+_SILENT = 90.0
+"""Seconds of which the questions for signs of life bring none, after which that is said."""
 _LATE = 15.0
 """Seconds after which it is said that workers do not begin."""
 
@@ -255,11 +259,29 @@ class WatchedPool(Pool, Generic[W]):
     @property
     def note(self) -> str:
         """Why nothing goes on."""
-        if self._free or self._busy or self._clock() - self._lived < _LATE:
+        if self._busy:
+            return self._silent
+        if self._free or self._clock() - self._lived < _LATE:
             return ""
         if self._why:
             return f"workers cannot begin: {self._why}"
         return self._waits_for
+
+    @property
+    def _silent(self) -> str:
+        """Of what nothing has come for long, which may be fetched from a storage that hangs."""
+        now = self._clock()
+        late = sorted(
+            (one for one in self._busy.values() if now - one.since >= _SILENT and not one.stuck),
+            key=lambda one: one.since,
+        )
+        if not late:
+            return ""
+        more = f" and {counted(len(late) - 1, 'other')}" if late[1:] else ""
+        return (
+            f"nothing has come of {shown(late[0].task.source)}{more} for "
+            f"{(now - late[0].since) / 60:.1f} minutes"
+        )
 
     @property
     def _waits_for(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_run import _say
 from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
-from stream.cli._fleet_words import _words, print_table
+from stream.cli._fleet_words import _words, print_table, said_while_it_takes
 from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.finding import Input, find
@@ -180,6 +181,32 @@ def test_results_among_the_inputs_are_no_inputs(
     assert [one.below for one in left] == ["a.mp4"]
     with pytest.raises(UsageError, match="all videos there are results of this fleet"):
         without_results(found[1:], str(out), ledger.path)
+
+
+def test_what_takes_long_is_said_again_and_again(capsys: pytest.CaptureFixture[str]) -> None:
+    class Over(threading.Event):
+        """Ends of itself after the third word, and not before."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.pauses: list[float | None] = []
+            self.said = threading.Event()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.pauses.append(timeout)
+            if len(self.pauses) > 3:
+                self.said.set()
+                return super().wait()
+            return False
+
+    over = Over()
+    with said_while_it_takes("looking for films in s3://bucket", quiet=False, over=over):
+        assert over.said.wait(60)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("looking for films in s3://bucket (") for line in lines)
+    first, second, third = over.pauses[:3]
+    assert first and second and first < second == third
 
 
 def test_a_line_of_progress_names_a_few_machines_of_many() -> None:

@@ -224,6 +224,23 @@ def test_workers_that_die_at_once_are_tried_again_later_and_then_given_up() -> N
         pool.after((3, Gone("code 1")))
 
 
+def test_films_of_which_nothing_comes_are_named() -> None:
+    """As where a storage takes connections and never answers."""
+    pool = _pool(3)
+    pool.free(3)
+    _ready(pool, 1, 2, 3)
+    for number, source in enumerate(("s3://me:secret@bucket/a.mp4", "b.mp4", "c.mp4")):
+        pool.submit(Task(number, source, ("out.mp4",), serial=number))
+    pool.after(seconds=80)
+    assert pool.note == ""
+    busy = [worker for worker, task in pool.given if task.source != "b.mp4"]
+    other = next(worker for worker, task in pool.given if task.source == "b.mp4")
+    pool.after((other, Signs(1)), seconds=40)
+    assert pool.note.startswith("nothing has come of s3://bucket/a.mp4 and 1 other for 2.0 m")
+    pool.after(*((worker, Signs(1)) for worker in busy))
+    assert pool.note == ""
+
+
 def test_without_any_machine_it_ends_in_time() -> None:
     pool = _pool(0, cores=2, patience=60.0)
     pool.free(3)
