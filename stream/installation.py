@@ -83,6 +83,10 @@ FAMILIES = (
 )
 
 
+_OWN = re.compile(r"-[0-9a-f]{8}\.")
+"""In the name of a library that a wheel brings itself; others are the system's."""
+
+
 def installed(family: Family) -> dict[str, str]:
     """The distributions of a family that are installed, with their versions, in its order."""
     from importlib import metadata  # its import is a fifth of `stream --help`
@@ -118,12 +122,14 @@ def defect(family: Family) -> tuple[str, str] | None:
     library = re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object", reason)
     if not found:
         return f"{family.label} is not installed", f"pip install {family.members[0]}"
-    if library and library[1].startswith(("libGL", "libEGL", "libgthread", "libglib", "libSM")):
-        return (
-            f"{family.label} cannot be loaded: this system lacks {library[1]}",
-            "install the system's package of it (Debian: apt-get install libgl1 libglib2.0-0), or "
-            f"do without windows: {_uninstall(found)} && pip install opencv-python-headless",
-        )
+    if library and not _OWN.search(library[1]):
+        advice = "install the system's package of it"
+        if family is OPENCV:  # What these two bring besides is all that it wants, libxcb among it.
+            advice += (
+                " (Debian: apt-get install libgl1 libglib2.0-0), or do without windows: "
+                f"{_uninstall(found)} && pip install opencv-python-headless"
+            )
+        return f"{family.label} cannot be loaded: this system lacks {library[1]}", advice
     both = twins(family)
     if both is not None:
         return f"{family.label} is not whole ({reason}): {both[0]}", both[1]

@@ -74,8 +74,8 @@ def test_doctor_sees_two_opencvs(tmp_path, monkeypatch, extra):
         ("", "it has no run"),
         ("import stream_made_up.gone", "No module named 'stream_made_up.gone'"),
         (
-            "raise ImportError('libfoo.so.3: cannot open shared object file: No such')",
-            "libfoo.so.3",
+            "raise ImportError('libfoo-0a1b2c3d.so.3: cannot open shared object file: No such')",
+            "libfoo-0a1b2c3d.so.3",
         ),
         ("raise RuntimeError('built for another\\nmore')", "built for another"),
     ],
@@ -91,16 +91,21 @@ def test_a_broken_package_is_to_be_installed_again(tmp_path, monkeypatch, text, 
     sys.modules.pop("stream_made_up", None)
 
 
-def test_a_library_of_the_system_is_not_mended_by_pip(tmp_path, monkeypatch):
+@pytest.mark.parametrize("library", ["libGL.so.1", "libxcb.so.1", "libstdc++.so.6"])
+@pytest.mark.parametrize("windows", [True, False])
+def test_a_library_of_the_system_is_not_mended_by_pip(tmp_path, monkeypatch, library, windows):
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "stream_made_up", raising=False)
     distribution(tmp_path, "made-up", "1.0")
-    module(
-        tmp_path,
-        "stream_made_up",
-        "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
-    )
-    cause, advice = defect(family("made-up"))
-    assert cause.endswith("this system lacks libGL.so.1") and "apt-get install libgl1" in advice
+    text = f"raise ImportError('{library}: cannot open shared object file: No such file')"
+    module(tmp_path, "stream_made_up", text)
+    of_it = family("made-up")
+    if windows:
+        monkeypatch.setattr(installation, "OPENCV", of_it)
+    cause, advice = defect(of_it)
+    assert cause.endswith(f"this system lacks {library}")
+    assert "system's package" in advice
+    assert ("apt-get install libgl1" in advice) == windows
 
 
 def test_what_is_not_there_is_to_be_installed():

@@ -57,7 +57,7 @@ EXPORT int64_t stream_pieces(int64_t count, const float *masks, int64_t rows, in
     int64_t many = 0;
     for (int64_t one = 0; one < count; one++, masks += rows * columns) {
         int32_t before = 0, last = 0;
-        memset(row, 0, (size_t)width);
+        memset(row, 0, (size_t)columns + 2);
         last = runs_of_row(row, width, 0, runs, 0, 0);
         for (int64_t y = 0; y < rows; y++) {
             for (int64_t x = 0; x < columns; x++) row[x + 1] = masks[y * columns + x] > threshold;
@@ -65,7 +65,7 @@ EXPORT int64_t stream_pieces(int64_t count, const float *masks, int64_t rows, in
             last = runs_of_row(row, width, (int32_t)y + 1, runs, before, last);
             before = next;
         }
-        memset(row, 0, (size_t)width);
+        memset(row, 0, (size_t)columns + 2);
         last = runs_of_row(row, width, (int32_t)rows + 1, runs, before, last);
         int32_t pieces[2] = {0, 0};
         int64_t cells = 0;
