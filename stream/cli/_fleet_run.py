@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from stream.fleet.pool import Need, Pool
     from stream.fleet.process_pool import ProcessPool
 
+_LEDGER_HERE = (
+    "what is done is written down in {}, on this machine alone; to go on from another one, name a "
+    "file on a disk that both have with --ledger"
+)
+
 
 def run_fleet(asked: RunPlan) -> None:
     """Does what waits of a fleet's files, and says what came of it.
@@ -55,7 +60,7 @@ def run_fleet(asked: RunPlan) -> None:
     from stream.fleet.finding import find
     from stream.fleet.ledger import Ledger
     from stream.fleet.lock import only_driver
-    from stream.fleet.places import is_remote, whole
+    from stream.fleet.places import whole
     from stream.sources.folders import VIDEO_ENDINGS
 
     _check_parts(asked, options)
@@ -74,8 +79,7 @@ def run_fleet(asked: RunPlan) -> None:
         if pool is not None:
             # They load the model while it is looked up here what there is to do.
             pool.free(len(found))
-        if not is_remote(output):
-            _make(Path(output))
+        _prepare(output, path, options, quiet=asked.run.quiet)
         wanted = wanted_of(found, output, plan, records)
         refuse_taken(options, asked.run, wanted)
         _check(plan, wanted[0])
@@ -286,7 +290,12 @@ def ledger_path(output: str, options: FleetOptions) -> Path:
         ) from error
 
 
-def _make(folder: Path) -> None:
+def _prepare(output: str, ledger: Path, options: FleetOptions, *, quiet: bool) -> None:
+    """Makes the folder for results; of storage it says where the ledger is that is made for it."""
     from stream.cli._runs import make_folder
+    from stream.fleet.places import is_remote
 
-    make_folder(folder)
+    if not is_remote(output):
+        make_folder(Path(output))
+    elif options.ledger is None and not ledger.exists():
+        common.say(_LEDGER_HERE.format(ledger), quiet=quiet)

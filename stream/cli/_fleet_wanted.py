@@ -116,7 +116,7 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
         UsageError: there is a result that no fleet of this ledger has written, or one of another
             file, and it is not to be replaced; or it is an input of this run.
     """
-    from stream.fleet.places import identity, there
+    from stream.fleet.places import identity, is_remote, shown, there
 
     given = {target: one.source for one in wanted for target in one.targets}
     mine = {one.source for one in wanted}
@@ -155,9 +155,14 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
                 )
     elif foreign:
         several = counted(len(foreign), "result exists", "results exist")
+        # A storage keeps no ledger: each machine has its own unless it is told of another's.
+        ledgers = (
+            ", or name the ledger of the fleet that has, which may be on another machine, with "
+            "--ledger"
+        )
         raise UsageError(
-            f"{several} already that this fleet has not written, such as {foreign[0]}; use "
-            "--overwrite to replace them"
+            f"{several} already that this fleet has not written, such as {shown(foreign[0])}; use "
+            f"--overwrite to replace them{ledgers if is_remote(foreign[0]) else ''}"
         )
     ledger.forget(others)
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
-from stream.cli._fleet_run import _say
+from stream.cli._fleet_run import _prepare, _say
 from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table, said_while_it_takes
 from stream.errors import SinkError, StreamError, UsageError
@@ -148,6 +149,25 @@ def test_what_others_have_written_is_replaced_only_on_purpose(
     with pytest.raises(UsageError, match="1 result exists already that this fleet has not written"):
         refuse_foreign(ledger, wanted, overwrite=False)
     refuse_foreign(ledger, wanted, overwrite=True)
+
+
+def test_of_storage_another_machines_ledger_is_named(
+    tmp_path: Path, model: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is in that machine's cache, and this one's knows of none of the results."""
+    make_files(tmp_path, "in/a.mp4")
+    output = "memory://results-of-others"
+    fsspec.filesystem("memory").pipe("/results-of-others/a.mp4", b"whole")
+    wanted = _wanted(model, output, tmp_path / "in")
+    with pytest.raises(UsageError, match=r"1 result exists already .* machine, with --ledger$"):
+        refuse_foreign(ledger, wanted, overwrite=False)
+    new, options = tmp_path / "new.sqlite", FleetOptions()
+    _prepare(output, new, options, quiet=False)
+    assert f"is written down in {new}, on this machine alone" in capsys.readouterr().err
+    _prepare(output, new, FleetOptions(ledger=new), quiet=False)
+    _prepare(output, ledger.path, options, quiet=False)
+    _prepare(str(tmp_path / "out"), new, options, quiet=False)
+    assert capsys.readouterr().err == "" and (tmp_path / "out").is_dir()
 
 
 @pytest.mark.parametrize("through", ["out", "link"])
