@@ -98,7 +98,10 @@ def _physical(folder: Path = Path("/sys/devices/system/cpu")) -> int | None:
             return len(found)
     import psutil
 
-    return psutil.cpu_count(logical=False)
+    try:
+        return psutil.cpu_count(logical=False)
+    except OSError:  # where /proc is closed
+        return None
 
 
 def _read(file: Path) -> str:

@@ -150,19 +150,18 @@ def _packages() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
-    import psutil
-
     from stream.cpu import processor
+    from stream.memory import installed
 
-    found = processor()
+    found, memory = processor(), installed()
     features = ", ".join(sorted(found.features)) or "not known"
-    memory = psutil.virtual_memory()
     yield Finding("processor", "model", "note", f"{found.model}, {found.cores} cores usable")
     yield Finding("processor", "features", "note", features)
     speed = "int8 models are the fast ones" if found.fast_int8 else "float32 models are preferred"
     yield Finding("processor", "on the CPU", "note", speed)
-    free, total = memory.available / 2**30, memory.total / 2**30
-    yield Finding("processor", "memory", "note", f"{free:.1f} of {total:.1f} GiB free")
+    if memory is not None:
+        free, total = (size / 2**30 for size in memory)
+        yield Finding("processor", "memory", "note", f"{free:.1f} of {total:.1f} GiB free")
 
 
 # An ONNX model of one node, Relu on float32 [1, 4] (opset 13, format 8).

@@ -1,4 +1,4 @@
-"""What this process takes of the machine's memory."""
+"""How much memory there is, and what this process takes of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OURS = Path("/proc/self/statm")
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory now."""
+    """Bytes of this process that are in memory now; 0 where the system does not say."""
     if sys.platform == "linux":
         # It says so in a line; loading psutil takes twenty milliseconds of every start.
         with contextlib.suppress(OSError):
@@ -19,4 +19,18 @@ def resident() -> int:
             return int(pages) * os.sysconf("SC_PAGE_SIZE")
     import psutil
 
-    return psutil.Process().memory_info().rss
+    try:
+        return psutil.Process().memory_info().rss
+    except (OSError, psutil.Error):  # where /proc is closed
+        return 0
+
+
+def installed() -> tuple[int, int] | None:
+    """Bytes that are free and that there are; None where the system does not say."""
+    import psutil
+
+    try:
+        found = psutil.virtual_memory()
+    except (OSError, psutil.Error):
+        return None
+    return found.available, found.total

@@ -3,7 +3,8 @@ import mmap
 import psutil
 import pytest
 
-from stream import memory
+from stream import cpu, memory
+from stream.run import report
 
 
 def test_it_is_what_the_system_says_of_this_process(monkeypatch, tmp_path):
@@ -18,3 +19,20 @@ def test_it_is_what_the_system_says_of_this_process(monkeypatch, tmp_path):
     # Where the system has no such file.
     monkeypatch.setattr(memory, "_OURS", tmp_path / "none")
     assert memory.resident() == pytest.approx(process.memory_info().rss, rel=0.05)
+
+
+def test_where_the_system_says_nothing_nothing_is_known(monkeypatch, tmp_path):
+    def closed(*_):
+        raise FileNotFoundError("/proc/meminfo")
+
+    def nobody(*_):
+        raise psutil.NoSuchProcess(1)
+
+    monkeypatch.setattr(memory, "_OURS", tmp_path / "none")
+    monkeypatch.setattr(psutil, "Process", nobody)
+    monkeypatch.setattr(psutil, "virtual_memory", closed)
+    monkeypatch.setattr(psutil, "cpu_count", closed)
+    assert memory.resident() == 0
+    assert memory.installed() is None
+    assert report.machine()["memory_gib"] is None
+    assert cpu._physical(tmp_path) is None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stream.cpu import processor
 from stream.errors import SinkError
 from stream.files import beginning_of, write_whole
-from stream.memory import resident
+from stream.memory import installed, resident
 from stream.run.figures import Counts, Found, Outcome
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
@@ -122,12 +122,11 @@ def failed_report(source: str, output: str, model: str, provider: str, error: st
 
 def machine() -> dict[str, JSON]:
     """What machine this is, for figures that are to mean something."""
-    import psutil
-
+    memory = installed()
     return {
         "processor": processor().model,
         "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_gib": None if memory is None else round(memory[1] / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
