@@ -5,6 +5,7 @@ The boxes are those of ISO/IEC 14496-12 and 23008-12 (HEIF).
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -153,12 +154,10 @@ def to_be_seen(data: bytes, pixels: Array) -> Array:
         data: the file; of one that does not say, or is damaged, the pixels stay as they are.
         pixels: as its decoder gives them, [H, W, ...].
     """
-    try:
+    with contextlib.suppress(struct.error, IndexError, KeyError):
         boxes = _described(data)
         for step in tuple(_steps(boxes[b"iprp"], _main(boxes))):
             pixels = step(pixels)
-    except (struct.error, IndexError, KeyError):
-        return pixels
     return pixels
 
 
@@ -171,7 +170,7 @@ def shown_size(data: bytes) -> tuple[int, int] | None:
     Returns:
         None where the file does not say, or is damaged.
     """
-    try:
+    with contextlib.suppress(struct.error, IndexError, KeyError, StopIteration, ValueError):
         boxes = _described(data)
         told = dict(boxes_of(boxes[b"iprp"]))
         kinds = list(_all_properties(data))
@@ -179,9 +178,8 @@ def shown_size(data: bytes) -> tuple[int, int] | None:
         size = next(struct.unpack_from(">II", body, 4) for kind, body in own if kind == b"ispe")
         # Of pixels there is one, wherever it is looked at.
         height, width = to_be_seen(data, np.broadcast_to(np.uint8(0), size[::-1])).shape
-    except (struct.error, IndexError, KeyError, StopIteration, ValueError):
-        return None
-    return width, height
+        return width, height
+    return None
 
 
 def is_sequence(data: bytes) -> bool:
@@ -377,6 +375,8 @@ def _cut(*about: int) -> Callable[[Pixels], Pixels]:
 
     def cut(picture: Pixels) -> Pixels:
         rows, columns = picture.shape[:2]
+        if (rows, columns) == (round(height), round(width)):  # its decoder has done it
+            return picture
         top = max(0, round(down + (rows - height) / 2))
         left = max(0, round(right + (columns - width) / 2))
         kept = picture[top : top + round(height), left : left + round(width)]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
+from collections.abc import Iterator, Sequence
 
+import av
 import cv2
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from stream.heif import to_be_seen
+from stream.heif import to_be_seen, whole_of
 from stream.photo_facts import directories
 from stream.types import Array
 
@@ -47,6 +52,51 @@ def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | 
     if pixels is None:
         return None
     return np.ascontiguousarray(to_be_seen(data.tobytes(), pixels))
+
+
+def decoded(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture of a kind that OpenCV does not read and FFmpeg may, as HEIC, as it is to be seen.
+
+    Args:
+        data: the file, uint8 [N].
+
+    Returns:
+        uint8 [H, W, 3], blue, green, red.
+
+    Raises:
+        av.FFmpegError: it is damaged or no picture.
+        ValueError: it is put together in a way that is not carried out here.
+    """
+    content = data.tobytes()
+    whole = whole_of(content) if is_heif(data) else None
+    with av.open(io.BytesIO(content), "r", metadata_errors="replace") as container:
+        if whole is not None and whole.tiled:
+            return whole.joined(_tiles(container, whole.items))
+        # Beside the picture there may be a small one of it, its depth and more.
+        video = list(container.streams.video)
+        main = [one for one in video if whole is not None and one.id in whole.items]
+        picture = next(_pictures(container, (main or video)[:1]), None)
+        if picture is None:
+            raise ValueError("no picture comes out of it")
+        pixels: Array = picture.to_ndarray(format="bgr24")
+    return np.ascontiguousarray(pixels if whole is None else to_be_seen(content, pixels))
+
+
+def _tiles(container: InputContainer, items: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+    """The pixels of some of a file's pictures by their numbers, as far as they can be decoded."""
+    streams = [one for one in container.streams.video if one.id in items]
+    found: dict[int, NDArray[np.uint8]] = {}
+    for packet in container.demux(streams):
+        for picture in packet.decode():
+            if isinstance(picture, av.VideoFrame):
+                pixels = np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+                found.setdefault(packet.stream.id, pixels)
+    return found
+
+
+def _pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Iterator[av.VideoFrame]:
+    for stream in streams:
+        yield from container.decode(stream)
 
 
 def opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

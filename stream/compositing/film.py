@@ -36,7 +36,6 @@ _TURNS = {
     270: (("transpose", "clock"),),
 }
 _SHORTEST = 1e-3
-_STILLS = (".heic", ".heif", ".hif")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD = 21
 _TICK = Fraction(1, 1000)
@@ -145,10 +144,6 @@ class Film:
         self._container = container
         if not container.streams.video:
             raise ValueError("there is no video in it")
-        if self._path.lower().endswith(_STILLS) and len(container.streams.video) > 1:
-            raise ValueError(
-                "it is made of several, as phones write them; convert it to JPEG or PNG"
-            )
         stream = _moving(container)
         if self._length is None and stream.duration and stream.time_base:
             self._length = float(stream.duration * stream.time_base)

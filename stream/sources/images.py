@@ -16,17 +16,14 @@ from typing import ClassVar
 import av
 import cv2
 import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.addresses import redact
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.heif import whole_of
 from stream.names import namesakes
 from stream.options import InputOptions
-from stream.photo import colours_of, is_heif, opacity_of
+from stream.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_facts import (
     ALPHA,
     CUT,
@@ -39,8 +36,7 @@ from stream.photo_facts import (
     with_end,
 )
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
-from stream.sources._container import explained, open_container, reason
-from stream.sources._pixels import Upright
+from stream.sources._container import explained, reason
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
 
@@ -292,41 +288,10 @@ def _floats(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def _read_by_ffmpeg(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     try:
-        whole = whole_of(data.tobytes())
-        with open_container(path) as container:
-            if whole is not None and whole.tiled:
-                pixels = whole.joined(_tiles(container, whole.items))
-            else:
-                # Beside the picture there may be a small one of it, its depth and more.
-                video = list(container.streams.video)
-                main = [one for one in video if whole is not None and one.id in whole.items]
-                pixels = _bgr(next(_pictures(container, (main or video)[:1]), None))
-    except SourceError as error:
+        return picture_from_bgr(decoded(data))
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged") from error
     except av.FFmpegError as error:  # first: some of them are also a ValueError
         raise SourceError(f"{path} cannot be decoded: {reason(error)}") from error
     except ValueError as error:
         raise SourceError(f"{path} cannot be read: {error}; convert it to JPEG or PNG") from error
-    return picture_from_bgr(pixels)
-
-
-def _tiles(container: InputContainer, items: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-    """The pixels of some of a file's pictures by their numbers, as far as they can be decoded."""
-    streams = [one for one in container.streams.video if one.id in items]
-    found: dict[int, NDArray[np.uint8]] = {}
-    for packet in container.demux(streams):
-        for picture in packet.decode():
-            if isinstance(picture, av.VideoFrame):
-                found.setdefault(packet.stream.id, _bgr(picture))
-    return found
-
-
-def _pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Iterator[av.VideoFrame]:
-    for stream in streams:
-        yield from container.decode(stream)
-
-
-def _bgr(picture: av.VideoFrame | None) -> NDArray[np.uint8]:
-    if picture is None:
-        raise ValueError("no picture comes out of it")
-    return np.asarray(Upright(picture)(picture).to_ndarray(format="bgr24"), np.uint8)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
@@ -22,22 +23,13 @@ from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
-from stream.photo import colours_of, opacity_of
+from stream.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_facts import is_animation
 from stream.pixels import plane_view, rgb_from_picture
 
 _PICTURES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".jp2",
-    ".avif",
-    ".webp",
+    *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".webp"),
+    *(".avif", ".heic", ".heif", ".hif"),
 )
 
 _Setting = tuple[tuple[int, int], str, Encoding, int]
@@ -164,7 +156,9 @@ def _read(file: Path) -> NDArray[np.uint8]:
     try:
         data = np.frombuffer(file.read_bytes(), np.uint8)
         found = colours_of(data) if len(data) else None
-    except (OSError, cv2.error):
+        if found is None and is_heif(data):
+            found = decoded(data)
+    except (OSError, ValueError, av.FFmpegError, cv2.error):
         found = None
     if found is None:
         raise UsageError(f"the background {str(file)!r} cannot be read as a picture")

@@ -257,9 +257,17 @@ def test_where_a_background_is_clear_it_is_black(tmp_path, name):
     assert (luma[:50, -60:] >= 234).all()
 
 
-def test_a_picture_in_tiles_is_refused(tmp_path):
-    path = tiled(tmp_path / "phone.HEIC", np.full((96, 128, 3), 90, np.uint8), (64, 64))
-    with pytest.raises(UsageError, match="it is made of several, as phones write them; convert it"):
+def test_a_phones_picture_in_tiles_is_put_together_and_turned(tmp_path):
+    stored = np.full((120, 160, 3), 40, np.uint8)
+    stored[:, 80:] = 200  # the right half, which is above once it is turned
+    path = tiled(tmp_path / "phone.HEIC", stored, (64, 64), turned=1)
+    picture = astronaut(200, 160)
+    one = Frame(picture, 0, 0, Fraction(1, 25), instances=people(picture, (80, 60, 140, 150)))
+    replaced(path).paint(one)
+    luma = samples(one.image)[0]
+    assert abs(int(luma[5, 5]) - 188) < 9 and abs(int(luma[-5, 5]) - 50) < 9
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(UsageError, match="cannot be read as a picture"):
         replaced(path)
 
 
