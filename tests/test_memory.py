@@ -22,10 +22,10 @@ def test_it_is_what_the_system_says_of_this_process(monkeypatch, tmp_path):
 
 
 def test_where_the_system_says_nothing_nothing_is_known(monkeypatch, tmp_path):
-    def closed(*_):
+    def closed(**_):
         raise FileNotFoundError("/proc/meminfo")
 
-    def nobody(*_):
+    def nobody():
         raise psutil.NoSuchProcess(1)
 
     monkeypatch.setattr(memory, "_OURS", tmp_path / "none")
