@@ -23,6 +23,9 @@ _OBEYED_BY = {
 }
 """Which layers of ours obey an option that is about them alone."""
 
+_HELD_BY = {"soft": "lines of JSON", "polygon": "lines of JSON, COCO's and Parquet"}
+"""Which records hold masks in a form that has to be asked for."""
+
 _OF_ENCODERS = ("codec", "crf", "preset")
 
 
@@ -47,6 +50,7 @@ def unused(
     usual, pictures = PictureOptions(), []
     coded: set[str] = set()
     encoded = False
+    forms: set[str] = set()
     for output in outputs:
         kind = sinks.find(output.target, photos=photos, form=output.options.format)
         if kind.shows:
@@ -54,6 +58,7 @@ def unused(
         if kind.paints:
             pictures.append(output.picture)
             coded |= set(_OF_ENCODERS) & set(changed(output.options))
+        forms |= set(kind.mask_forms) if kind.records else set()
         encoded = encoded or (kind.paints and kind.encodes)
     said = []
     if photos and model is not None and model.every is not None:
@@ -61,6 +66,12 @@ def unused(
     if coded and not encoded:
         names = " and ".join(f"--{name}" for name in _OF_ENCODERS if name in coded)
         said.append(f"{names} changed nothing, as pictures are not encoded as a video is")
+    said += [
+        f"--records-masks {form} changed nothing, as such masks are in {holders} alone: "
+        "--records found.ndjson"
+        for form, holders in _HELD_BY.items()
+        if form not in forms and any(one.options.records_masks == form for one in outputs)
+    ]
     if recording is not None and recording.part_minutes is not None:
         if not live:
             said.append("--part-minutes changed nothing, as only what is live is recorded in parts")

@@ -75,6 +75,9 @@ class Sink(ABC):
     records: ClassVar[bool] = False
     """Whether it writes what was found as data, so that `--records` may name it."""
 
+    mask_forms: ClassVar[tuple[str, ...]] = ("polygon", "soft")
+    """Of records, which forms of masks besides run lengths they hold where they are asked for."""
+
     takes_packets: ClassVar[bool] = False
     """Whether it wants the packets of streams that are copied."""
 

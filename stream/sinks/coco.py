@@ -30,6 +30,7 @@ class CocoSink(Records):
 
     endings: ClassVar[tuple[str, ...]] = (".json",)
     lasting: ClassVar[bool] = False
+    mask_forms: ClassVar[tuple[str, ...]] = ("polygon",)
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class MotSink(Records):
 
     endings: ClassVar[tuple[str, ...]] = (".mot", ".txt")
     sized: ClassVar[bool] = False
+    mask_forms: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class ParquetSink(Records):
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
     sized: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
+    mask_forms: ClassVar[tuple[str, ...]] = ("polygon",)
 
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:

@@ -38,6 +38,7 @@ class CsvSink(Records):
 
     endings: ClassVar[tuple[str, ...]] = (".csv",)
     sized: ClassVar[bool] = False
+    mask_forms: ClassVar[tuple[str, ...]] = ()
 
     def head(self) -> str:
         """The names of the columns."""

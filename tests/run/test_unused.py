@@ -47,6 +47,19 @@ def test_what_another_output_obeys_is_not_in_vain():
     assert len(said("overlay", "out.png", photos=True, background="00FF00")) == 1
 
 
+def test_forms_of_masks_are_for_records_that_hold_them():
+    def of(form, *targets):
+        options = OutputOptions(records_masks=form)
+        return unused([OutputPlan(one, options=options) for one in targets], photos=False)
+
+    assert of("soft", "f.csv", "f.ndjson", "out.mp4") == of("soft", "-") == []
+    assert of("polygon", "f.json") == of("polygon", "f.parquet") == of("polygon", "f.jsonl") == []
+    for form, *targets in (("soft", "f.csv", "f.json", "f.parquet"), ("polygon", "f.txt", "f.mp4")):
+        (sentence,) = of(form, *targets)
+        assert sentence.startswith(f"--records-masks {form} changed nothing, as such masks are in ")
+        assert of("rle", *targets) == of("none", *targets) == []
+
+
 def test_what_is_between_frames_is_nothing_to_photos():
     (sentence,) = said("hide", "out.png", photos=True, cover_memory=3.0)
     assert sentence == "--cover-memory changed nothing, as nobody moves from photo to photo"
