@@ -29,7 +29,7 @@ _PANELS = {
     "ServeOptions": "Page",
     "BatchOptions": "Several inputs",
     "RunOptions": "Options",
-    "WhichOptions": "Options",
+    "HereOptions": "Options",
 }
 """The heading of a group's options; its own name without "Options" where it is not here."""
 

@@ -26,10 +26,13 @@ from stream.words import counted
 
 
 @dataclass(frozen=True, slots=True)
-class WhichOptions:
-    """Which part of the file is done."""
+class HereOptions:
+    """How the file is done this time."""
 
     source: int | None = option(None, "Only the file's Nth source.", said="all", metavar="N", low=1)
+    overwrite: bool = option(
+        False, "Replace an existing output; without this it is refused before any work."
+    )
 
 
 @command
@@ -38,7 +41,7 @@ def run(
         str,
         typer.Argument(metavar="FILE.toml", help="What to do: see docs/configuration.md."),
     ],
-    which: WhichOptions,
+    here: HereOptions,
     said: RunOptions,
 ) -> None:
     """Do what a configuration file says: one or several sources, each with its outputs."""
@@ -47,13 +50,13 @@ def run(
     from stream.config import load
     from stream.run import setup
 
-    plans = [_with(plan, said) for plan in load(Path(config))]
+    plans = [_with(plan, said, overwrite=here.overwrite) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
     refuse_twin_reports(plans)
-    if which.source is not None:
-        if which.source > len(plans):
-            raise UsageError(f"{config} has {counted(len(plans), 'source')}, not {which.source}")
-        plans = [plans[which.source - 1]]
+    if here.source is not None:
+        if here.source > len(plans):
+            raise UsageError(f"{config} has {counted(len(plans), 'source')}, not {here.source}")
+        plans = [plans[here.source - 1]]
     common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):
         return
@@ -66,7 +69,7 @@ def run(
         _runs.run_served(plans, read)
     elif live and len(plans) > 1:
         _runs.refuse_shared_report(plans)
-        _side_by_side([config, *_repeated(said)], len(plans))
+        _side_by_side([config, *_repeated(said, overwrite=here.overwrite)], len(plans))
     elif live:
         _runs.run_live(_with_window(live[0]), read, _siblings.opening(live[0]))
     elif len(plans) == 1 and setup.has_pictures(plans[0].source):
@@ -88,9 +91,15 @@ def _run_fleet(config: str, plans: Sequence[RunPlan]) -> None:
     run_fleet(plans[0])
 
 
-def _with(plan: RunPlan, said: RunOptions) -> RunPlan:
+def _with(plan: RunPlan, said: RunOptions, *, overwrite: bool) -> RunPlan:
     """What the command line says of the run comes before what the file says."""
-    return replace(plan, run=build(RunOptions, changed(plan.run) | changed(said)))
+    outputs = plan.outputs
+    if overwrite:
+        outputs = tuple(
+            replace(one, options=replace(one.options, overwrite=True)) for one in outputs
+        )
+    run = build(RunOptions, changed(plan.run) | changed(said))
+    return replace(plan, outputs=outputs, run=run)
 
 
 def _with_window(plan: RunPlan) -> RunPlan:
@@ -99,9 +108,10 @@ def _with_window(plan: RunPlan) -> RunPlan:
     return replace(plan, outputs=(OutputPlan(WINDOW), *plan.outputs))
 
 
-def _repeated(said: RunOptions) -> list[str]:
+def _repeated(said: RunOptions, *, overwrite: bool) -> list[str]:
     """What the command line said of the run, for the processes that do it."""
-    flags = [flag for flag, on in {"--quiet": said.quiet, "--verbose": said.verbose}.items() if on]
+    given = {"--quiet": said.quiet, "--verbose": said.verbose, "--overwrite": overwrite}
+    flags = [flag for flag, on in given.items() if on]
     return flags if said.report is None else [*flags, "--report", str(said.report)]
 
 

@@ -37,6 +37,9 @@ def test_what_was_typed_is_written_down_and_run(stream, clip, nothing, tmp_path)
     result = stream("run", "b.toml", "--report", "r.json")
     assert result.code == 0, result.err
     assert frames(tmp_path / "out.mkv") == 5
+    again = stream("run", "b.toml")
+    assert again.code == 2 and "add --overwrite" in again.err, "which there is, as it is advised"
+    assert stream("run", "b.toml", "--overwrite").code == 0
     assert json.loads((tmp_path / "r.json").read_text())["runs"][0]["frames_out"] == 5
 
 
