@@ -15,6 +15,7 @@ import typer
 from stream.cli import _common as common
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_wanted import (
+    come_since,
     refuse_foreign,
     want_again_what_is_gone,
     wanted_of,
@@ -26,6 +27,7 @@ from stream.errors import StreamError, UsageError
 from stream.fleet_options import LEDGER, FleetOptions
 from stream.options import CutOptions, DecodingOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry, Wanted
@@ -99,7 +101,15 @@ def run_fleet(asked: RunPlan) -> None:
             # What is done and what is missing is to be seen all the more where it cannot go on.
             _say(ledger, numbers, options, asked.run)
             raise
+        if not (interrupted or asked.run.quiet):
+            _say_what_came(come_since(ledger, inputs, output, options.below))
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
+
+
+def _say_what_came(films: int) -> None:
+    if films:
+        said = counted(films, "film has", "films have")
+        common.say(f"{said} come or changed meanwhile; the same command does what is new")
 
 
 def _numbers_of(ledger: Ledger, wanted: Sequence[Wanted]) -> tuple[list[int], int]:

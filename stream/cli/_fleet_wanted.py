@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
 from stream.twins import Twins
 from stream.words import counted
 
@@ -37,6 +37,30 @@ def without_results(found: Sequence[Input], output: str, ledger: Path) -> list[I
     if not left:
         raise UsageError(f"all videos there are results of this fleet, in {output}")
     return left
+
+
+def come_since(ledger: Ledger, inputs: Sequence[str], output: str, below: str | None) -> int:
+    """How many films of folders here have come, or have changed, since a ledger was told of them.
+
+    Args:
+        ledger: that was told.
+        inputs: what was asked for; storage, which is slow to look through, and lists are left out.
+        output: the folder for results.
+        below: as for `find`.
+    """
+    from stream.fleet.finding import find
+    from stream.fleet.places import is_remote
+    from stream.sources.folders import VIDEO_ENDINGS
+
+    known = {one.wanted.source: one.wanted.fingerprint for one in ledger.each()}
+    new: set[str] = set()
+    for text in inputs:
+        if is_remote(text) or not (Path(text).is_dir() or any(mark in text for mark in "*?[")):
+            continue
+        with suppress(StreamError):  # it was there, and what is gone now is not to be done
+            found = without_results(find([text], VIDEO_ENDINGS, below=below), output, ledger.path)
+            new.update(one.source for one in found if known.get(one.source) != one.fingerprint)
+    return len(new)
 
 
 def wanted_of(

@@ -13,7 +13,7 @@ import pytest
 
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_run import _prepare, _say
-from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
+from stream.cli._fleet_wanted import come_since, refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table, said_while_it_takes
 from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet.entries import Entry, State, Wanted
@@ -149,6 +149,22 @@ def test_what_others_have_written_is_replaced_only_on_purpose(
     with pytest.raises(UsageError, match="1 result exists already that this fleet has not written"):
         refuse_foreign(ledger, wanted, overwrite=False)
     refuse_foreign(ledger, wanted, overwrite=True)
+
+
+def test_films_that_come_or_change_meanwhile_are_counted(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    """A camera goes on writing into the folder; results among the inputs are none."""
+    make_files(tmp_path, "in/a.mp4", "in/b.mp4", "other/z.mp4")
+    folder, out = tmp_path / "in", tmp_path / "in" / "out"
+    _done(ledger, _wanted(model, out, folder))
+    asked = [str(folder), str(tmp_path / "in" / "*.mp4"), str(folder / "a.mp4"), "s3://bucket/in"]
+    assert come_since(ledger, asked, str(out), None) == 0
+    make_files(tmp_path, "in/c.mp4", "in/day2/d.mp4", "in/notes.txt")
+    (folder / "b.mp4").write_bytes(b"longer than before")
+    assert come_since(ledger, asked, str(out), None) == 3
+    (tmp_path / "other" / "z.mp4").unlink()
+    assert come_since(ledger, [str(tmp_path / "other")], str(out), None) == 0
 
 
 def test_of_storage_another_machines_ledger_is_named(
