@@ -43,6 +43,12 @@ def called(name: str) -> str:
     return visible(name) if plain else f"'{visible(name)}'"
 
 
+def some_of(names: Sequence[str], most: int = 12) -> str:
+    """Names with commas between them, of many the first and how many more there are."""
+    told = ", ".join(map(called, names[:most]))
+    return f"{told} and {len(names) - most} more" if len(names) > most else told
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """The names in a text that has commas between them, without spaces around them.
 

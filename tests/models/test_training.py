@@ -642,6 +642,8 @@ def test_classes_that_the_network_does_not_know_are_told():
     assert known == {"Person", "sports_ball"}
     told = untrained(names, known)
     assert told == "new to the network, and so begun untrained: Hütte, a class"
+    many = str(untrained(tuple(f"thing {number}" for number in range(200)), known))
+    assert many.endswith("thing 10, thing 11 and 188 more")
     assert untrained(("person",), frozenset(("person",))) is None
     assert "not found afterwards" in str(untrained(names, known, masks_alone=True))
     assert untrained(("person",), None) is None, "an untrained network knows nothing"

@@ -113,7 +113,8 @@ def train_command(
         from stream_models.training.initial import check_initial
         from stream_models.training.loop import Learn, LoopConfig
         from stream_models.training.loop import Progress as State
-        from stream_models.training.run import CLASS_FLOOR, TrainConfig, gather, train
+        from stream_models.training.outcome import alike, outcome
+        from stream_models.training.run import TrainConfig, gather, train
     except ModuleNotFoundError as error:
         raise UsageError(
             f"training needs the package {error.name!r}; "
@@ -136,6 +137,8 @@ def train_command(
         console.print(Text(sentence), style="yellow")
 
     sets = gather(data, val, skip_bad, tell)
+    if (said := alike(sets[0].names)) is not None:
+        tell(said)
     check_weights(weights, {picture.source for picture in sets[0].pictures})
     heads = rate if rate is not None else (2e-4 if detects else 6e-4)
     if steps is None and minutes is None:
@@ -184,21 +187,8 @@ def train_command(
 
         with resumable(out, lambda sentence: console.print(Text(sentence))):
             result = train(config, sets, watch, tell)
-    if result.before is not None:
-        console.print(Text(f"before  {result.before.line()}"))
-    console.print(Text(f"after   {result.report.line()}"))
-    console.print(Text(f"in int8 {result.rounded.line()}"))
-    classes = result.report.of_classes()
-    if classes is not None:
-        console.print(Text(classes))
-    if result.left_out:
-        names = ", ".join(map(called, result.left_out))
-        told = f"not exported, as they are found too badly (box AP50 below {CLASS_FLOOR}): {names}"
-        console.print(Text(told), style="yellow")
-    caution = result.report.caution()
-    if caution is not None:
-        console.print(Text(caution), style="yellow")
-    console.print(Text(f"wrote {result.float_model} and {result.int8_model}"))
+    for sentence in outcome(result):
+        console.print(Text(sentence.text), style="yellow" if sentence.warns else "")
 
 
 def read_weights(entries: list[str]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import FOLDER
-from stream.words import called
+from stream.words import some_of
 from stream_models.network import MaskRCNN, NetworkConfig
 from stream_models.training.checkpoints import load_network
 from stream_models.training.data import class_among
@@ -76,9 +76,9 @@ def untrained(
     None where it knows all of them, or how to detect nothing at all (`known` is None). Where masks
     alone learn it will not know them afterwards.
     """
-    new = [] if known is None else [called(name) for name in names if name not in known]
+    new = [] if known is None else [name for name in names if name not in known]
     what = "not found afterwards either, as only masks learn" if masks_alone else "begun untrained"
-    return f"new to the network, and so {what}: {', '.join(new)}" if new else None
+    return f"new to the network, and so {what}: {some_of(new)}" if new else None
 
 
 def check_initial(init: str) -> None:

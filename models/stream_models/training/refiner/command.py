@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -165,4 +166,12 @@ def train_refiner_command(
         few = "so few say little" if result.objects else "all are of one picture, so no figures"
         told = f"judged by {counted(result.objects, 'object')}: {few}"
         console.print(Text(told), style="yellow")
+    if result.judged:
+        console.print(
+            Text(
+                "IoU: the share of mask and object that both have, 0 to 1; within 1 pixel: of edges"
+            )
+        )
     console.print(Text(f"wrote {result.file}"))
+    typed = shlex.quote(str(result.file))
+    console.print(Text(f"use it: stream webcam --look cutout --refiner {typed}"))
