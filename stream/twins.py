@@ -85,9 +85,17 @@ def refuse_twins(sources: Sequence[Path], target_of: Callable[[int], Path]) -> N
         other = twins.take(os.fspath(target), source)
         if other is not None:
             raise UsageError(
-                f"{other} and {source} would both become {target}; do them one by one, into "
-                "folders of their own, or number them, as in -o out/%06d.png"
+                f"{other} and {source} would both become {target}; {recursive_hint(other, source)}"
+                "do them one by one, into folders of their own, or number them, as in "
+                "-o out/%06d.png"
             )
+
+
+def recursive_hint(one: Path, other: Path) -> str:
+    """What to do about inputs whose names are alike and whose folders are not."""
+    if one.parent == other.parent:
+        return ""
+    return "name the folder that holds them all, with --recursive; else "
 
 
 def _folder_of(above: str) -> _Folder:

@@ -14,7 +14,7 @@ from stream.files import shortened
 from stream.names import NAME, RESULT, name_of, namesakes
 from stream.option import option
 from stream.run.plan import Endings
-from stream.twins import Twins
+from stream.twins import Twins, recursive_hint
 
 ANY = Endings(
     frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"]),
@@ -216,7 +216,8 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
             else:
                 raise UsageError(
                     f"{other} and {task.source} would both become {output}; "
-                    "run each on its own, into another folder or under another name"
+                    f"{recursive_hint(other, task.source)}run each on its own, into another folder "
+                    "or under another name"
                 )
 
 

@@ -108,7 +108,11 @@ def test_without_names_pictures_are_numbered(tmp_path):
         ("there.png", ["in.png"], "exists already"),
         ("folder", ["x/there.png"], "exists already"),
         ("out.png", ["a.png", "b.png"], "2 pictures need a folder"),
-        ("folder", ["a/same.png", "b/same.png"], "would both become"),
+        (
+            "folder",
+            ["a/same.png", "b/same.png"],
+            "with --recursive; else do them",
+        ),
         ("nowhere/out.png", ["in.png"], "does not exist"),
         ("there.png/out", ["in.png"], "cannot be made"),
     ],
