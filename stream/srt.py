@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -19,13 +20,32 @@ MISSING = (
 """What is to be said where it is not there."""
 
 
+_REFUSED = re.compile(r"REJECT.*?: ([^:]+?) - not processing further")
+
+
+def told_of_target(line: str) -> tuple[str, str]:
+    """What a line of the program's says of whom it sends to: "connected", or "failed" and why.
+
+    Args:
+        line: of its standard error.
+    """
+    if line in {"SRT target connected", "Accepted SRT target connection"}:
+        return "connected", ""
+    refused = _REFUSED.search(line)
+    if refused is not None:
+        return "failed", refused[1].lower()
+    if line.startswith("ERROR"):
+        return "failed", "there is no such host, or it cannot be reached"
+    return "", ""
+
+
 def tool_command() -> list[str] | None:
     """The program with what it is always told; None where it is not installed.
 
     A datagram of MPEG-TS holds seven packets of 188 bytes.
     """
     tool = shutil.which(TOOL)
-    return None if tool is None else [tool, "-quiet", "-chunk:1316"]
+    return None if tool is None else [tool, "-chunk:1316"]
 
 
 _STANDARD_ERROR = 2

@@ -19,6 +19,7 @@ from stream.sinks._containers import ContainerKind
 from stream.sinks._lossless import heard_as_noise, heard_by_few, lossless
 from stream.sinks._muxer import Muxer
 from stream.sinks._names import called, names_of, roles_of
+from stream.sinks._outliving import is_open
 from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._stream_facts import (
@@ -313,13 +314,11 @@ def _channels(layout: str | None) -> int:
 
 def _check_open(stream: Stream) -> None:
     """Refuses a stream of a file that is closed, of which nothing may be read any more."""
-    try:
-        _ = stream.container.flags
-    except AssertionError as error:
+    if not is_open(stream):
         raise SinkError(
             "the input is closed already, so its sound and subtitles cannot be copied; open the "
             "output while the input is open"
-        ) from error
+        )
 
 
 def _copy_of(

@@ -7,7 +7,7 @@ import os
 import queue
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from stream.apart import apart
 from stream.sinks._one_way import OneWay
@@ -23,8 +23,7 @@ class Pipe(OneWay):
     """Hands bytes to a process's standard input, and never waits for it longer than `patience`.
 
     Attributes:
-        connected: set once the process has said that the receiver is there; from the start where
-            the process says nothing.
+        connected: set once the process has said that the receiver is there.
         key_wanted: set when the process says that the receiver wants a key frame.
     """
 
@@ -35,7 +34,7 @@ class Pipe(OneWay):
         *,
         environment: Mapping[str, str] | None = None,
         patience: float,
-        tells: bool = True,
+        told: Callable[[str], tuple[str, str]] | None = None,
     ) -> None:
         """Starts the process.
 
@@ -44,8 +43,10 @@ class Pipe(OneWay):
             name: what to call the receiver in errors, without secrets.
             environment: variables that it gets beside ours.
             patience: seconds that it may take to take something, and to end.
-            tells: whether it says "connected", "keyframe", "lost …" and "failed …" on standard
-                output, and ends where its standard input does; else it is ended.
+            told: makes of a line that a foreign process writes to standard error one of our words
+                and the rest; it is ended where its standard input ends. None is for our own, which
+                say "connected", "keyframe", "lost …" and "failed …" on standard output, and end
+                with it.
 
         Raises:
             OSError: it cannot be started.
@@ -58,23 +59,21 @@ class Pipe(OneWay):
         self.lost = 0
         """Files that the process could not write, and went on without."""
         self._name = name
-        self._tells = tells
+        self._told = told
         self._patience = patience
         self._chunks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
         self._process = subprocess.Popen(
             list(command),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if tells else subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if told is None else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if told is None else subprocess.PIPE,
             env={**os.environ, **(environment or {})},
             **apart(),
         )
-        self._threads = [threading.Thread(target=self._hand_on, name="stream-send", daemon=True)]
-        if tells:
-            listen = threading.Thread(target=self._listen, name="stream-send", daemon=True)
-            self._threads.append(listen)
-        else:
-            self.connected.set()
+        self._threads = [
+            threading.Thread(target=work, name="stream-send", daemon=True)
+            for work in (self._hand_on, self._listen)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -122,7 +121,7 @@ class Pipe(OneWay):
         try:
             with contextlib.suppress(queue.Full):
                 self._chunks.put(None, timeout=self._patience)
-            if not self._tells:
+            if self._told is not None:
                 # It would go on for ever; what it holds back it sends within its latency.
                 self._threads[0].join(self._patience)
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -155,7 +154,7 @@ class Pipe(OneWay):
                 break
         for thread in self._threads:
             thread.join()
-        for end in (self._process.stdin, self._process.stdout):
+        for end in (self._process.stdin, self._process.stdout, self._process.stderr):
             if end is not None:
                 with contextlib.suppress(OSError):
                     end.close()
@@ -173,9 +172,13 @@ class Pipe(OneWay):
                 continue
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            word, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
+        lines = self._process.stdout or self._process.stderr
+        assert lines is not None
+        for line in lines:
+            said = line.decode("utf-8", "replace").strip()
+            word, _, rest = said.partition(" ")
+            if self._told is not None:
+                word, rest = self._told(said)
             if word == "connected":
                 self.connected.set()
             elif word == "keyframe":

@@ -17,7 +17,7 @@ from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._pipe import Pipe
 from stream.sinks._plan import KEYFRAME_EVERY
 from stream.sinks.video import VideoSink
-from stream.srt import MISSING, hide_passphrase, tool_command
+from stream.srt import MISSING, hide_passphrase, told_of_target, tool_command
 from stream.words import counted
 
 PATIENCE = 8.0
@@ -248,6 +248,6 @@ def _srt(address: str, name: str) -> Pipe:
     if command is None:
         raise SinkError(f"{name} cannot be sent to: {MISSING}")
     command += ["-autoreconnect:no", "file://con", address]
-    pipe = Pipe(command, name, patience=PATIENCE, tells=False)
+    pipe = Pipe(command, name, patience=PATIENCE, told=told_of_target)
     hide_passphrase(pipe.process)
     return pipe

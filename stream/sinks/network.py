@@ -18,6 +18,7 @@ from stream.errors import SinkError, UsageError
 from stream.extras import need_extra
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
+from stream.sinks._outliving import Outliving, is_open
 from stream.sinks._transmission import (
     PATIENCE,
     WAYS,
@@ -93,6 +94,7 @@ class NetworkSink(Sink):
         self._options = options
         self._clock, self._sleep = clock, sleep
         self._info, self._said = for_receivers(info, f"sent to {self.name}")
+        self._kept = Outliving(() if info.live else self._info.copied)
         self._connection: Transmission | None = None
         self._origin = Fraction(0)
         self._answered = self._ever = self._opening = False
@@ -144,7 +146,8 @@ class NetworkSink(Sink):
             return True
         late = self._clock() - self._since > PATIENCE and not _listens(self._address)
         if pipe.ended or late:
-            self._lose(pipe.reason or f"no answer for {PATIENCE:g} s")
+            silent = "there was no answer" if pipe.ended else f"no answer for {PATIENCE:g} s"
+            self._lose(pipe.reason or silent)
             return False
         return self._opening
 
@@ -161,7 +164,10 @@ class NetworkSink(Sink):
         self._since = self._clock()
         self._answered = False
         self._origin = now
-        self._connection = Transmission(self._address, self._info, self._options)
+        info = self._info
+        if not all(map(is_open, info.copied)):
+            info = replace(info, copied=self._kept.streams)
+        self._connection = Transmission(self._address, info, self._options)
         if self._tries == 1:
             self._said += self._connection.remarks
 

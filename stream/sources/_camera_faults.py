@@ -32,7 +32,8 @@ def fault_of(camera: Camera, error: BaseException, system: str, *, asked: bool =
     """
     number = getattr(error, "errno", None)
     listed = "see what it has with `stream webcam --list`"
-    advice = _TO_A_CONTAINER if system == "linux" and _is_root() else ALLOW.get(system, "allow it")
+    allow = ALLOW.get(system, "allow it")
+    advice = _TO_A_CONTAINER if system == "linux" and _is_root() else allow
     reasons: list[tuple[bool, str]] = [
         (number == errno.EBUSY, "is in use by another program; close that and try again"),
         (number in {errno.EACCES, errno.EPERM}, f"may not be used; {advice}"),
@@ -40,7 +41,7 @@ def fault_of(camera: Camera, error: BaseException, system: str, *, asked: bool =
         (
             # All that FFmpeg says there, whatever the cause is.
             number == errno.EIO and system in {"darwin", "win32"},
-            f"cannot be opened; close other programs that use it, {ALLOW[system]}, and leave out "
+            f"cannot be opened; close other programs that use it, {allow}, and leave out "
             "--size and --fps where you gave them",
         ),
         (

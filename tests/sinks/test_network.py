@@ -32,7 +32,7 @@ from stream.sinks._transmission import for_receivers
 from stream.sinks.network import NetworkSink
 from stream.sources._services import broadcast
 from stream.sources.file import FileSource
-from stream.srt import TOOL
+from stream.srt import TOOL, told_of_target
 from tests.media import make_clip
 from tests.sinks.receivers import (
     RATE,
@@ -260,6 +260,68 @@ def test_one_that_never_answers_is_given_up() -> None:
                 now[0] += 60  # the wait for the next try
             time.sleep(0.02)
     assert sink._connection is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("SRT target connected", ("connected", "")),
+        ("Accepted SRT target connection", ("connected", "")),
+        ("SRT target disconnected", ("", "")),
+        ("Media path: 'file://con' --> 'srt://a:1?passphrase=hunter2pass'", ("", "")),
+        (
+            "18:53:41.389832/SRT:RcvQ:w1!W:SRT.cn: processAsyncConnectRequest: REJECT reported "
+            "from HS processing: Incorrect passphrase - not processing further",
+            ("failed", "incorrect passphrase"),
+        ),
+        (
+            "ERROR: error: srt_connect: Operation not supported: Bad parameters",
+            ("failed", "there is no such host, or it cannot be reached"),
+        ),
+    ],
+)
+def test_what_the_srt_tool_says_of_a_receiver(line: str, said: tuple[str, str]) -> None:
+    assert told_of_target(line) == said
+
+
+@pytest.mark.skipif(shutil.which(TOOL) is None, reason="srt-live-transmit is not here")
+def test_a_receiver_of_srt_that_is_not_there_is_an_error() -> None:
+    """It was taken for there as soon as the tool was started, and for gone when that ended."""
+    now = [0.0]
+    address = f"srt://127.0.0.1:{free_port()}?passphrase=hunter2pass"
+    sink = NetworkSink(address, INFO, FAST, clock=lambda: now[0])
+    with pytest.raises(SinkError, match=r"cannot be sent to: .*no answer") as raised:
+        for index in range(1000):
+            sink.write(_frame(index))
+            now[0] += 5
+    assert "hunter2" not in str(raised.value)
+    assert not any("went away" in one for one in sink.remarks)
+
+
+@pytest.mark.parametrize(("ending", "sound"), [("mp4", "aac"), ("mkv", "flac")])
+def test_a_receiver_that_is_called_when_the_film_was_read_gets_its_sound(
+    tmp_path: Path, ending: str, sound: str
+) -> None:
+    """It was refused, as the input was closed already, in place of why there was no receiver."""
+    listener = Listener()
+    try:
+        with FileSource(make_clip(tmp_path / f"in.{ending}", frames=50, audio=sound)) as source:
+            address = f"tcp://127.0.0.1:{listener.port}"
+            sink = NetworkSink(address, source.info, FAST, sleep=lambda seconds: None)
+            items = list(source)
+        for item in items:
+            sink.write(item)
+            if isinstance(item, Frame) and item.pts * item.time_base > 0.4:
+                assert sink._connection is not None and sink._connection.pipe.connected.wait(60)
+        sink.close()
+        assert listener.over.wait(60)
+    finally:
+        listener.close()
+    with av.open(io.BytesIO(bytes(listener.data)), format="mpegts") as container:
+        heard = list(container.decode(audio=0))
+        assert container.streams.audio[0].codec_context.name == "aac"
+    assert heard[-1].time - heard[0].time > 1.5
+    assert not [said for said in sink.remarks if "empty" in said or "left out" in said]
 
 
 @pytest.mark.parametrize("encoder", ["libmp3lame", "mp2", "ac3"])
