@@ -42,6 +42,20 @@ _CLIENT_HINT = (
 _INSTALL = "in stream's checkout: pip install '.[fleet]'"
 
 
+class ToLog(io.TextIOBase):
+    """Takes what is printed into the log, for --verbose, line by line."""
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Notes the lines of a text; returns how many characters it has."""
+        for line in filter(None, map(str.rstrip, text.splitlines())):
+            _log.debug("Ray: %s", line)
+        return len(text)
+
+
 class RayPool(WatchedPool[Any]):
     """As many workers as the cluster takes, replaced where they are lost, more where it grows.
 
@@ -75,8 +89,15 @@ class RayPool(WatchedPool[Any]):
         self._ray: Any = ray
         self._plan = plan
         self._own = not ray.is_initialized()
+        self._printing = contextlib.ExitStack()
         if self._own:
-            self._begin(address)
+            # Of a machine that is lost Ray prints pages on standard output, which is the results'.
+            self._printing.enter_context(contextlib.redirect_stdout(ToLog()))
+            try:
+                self._begin(address)
+            except BaseException:
+                self._printing.close()
+                raise
         self._exceptions: Any = ray.exceptions
         options: dict[str, Any] = {"num_cpus": need.cores, "num_gpus": need.gpus}
         if need.memory is not None:
@@ -191,6 +212,7 @@ class RayPool(WatchedPool[Any]):
         ending = threading.Thread(target=self._end, name="stream-ray-end", daemon=True)
         ending.start()
         ending.join(_AT_LAST)
+        self._printing.close()
         if ending.is_alive():
             _log.warning("Ray does not end; what it has started may be there for a while")
 

@@ -1,0 +1,77 @@
+"""Ray's workers without Ray: what it prints by itself is no result."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from stream.errors import UsageError
+from stream.fleet.pool import Need
+from stream.fleet.ray_pool import RayPool
+from tests.fleet.doing import a_plan
+
+
+class _Ray(ModuleType):
+    """Prints as Ray does: where it begins, and in a thread of its own where a machine is lost."""
+
+    answers = True
+
+    def __init__(self) -> None:
+        super().__init__("ray")
+        self.exceptions = SimpleNamespace(RayError=RuntimeError, RayTaskError=KeyError)
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **_: object) -> None:
+        print("it begins")
+        if not self.answers:
+            raise ConnectionError("nobody is there")
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [{"Alive": True, "Resources": {"CPU": 2.0}}]
+
+    def remote(self, **_: object) -> object:
+        return lambda worker: worker
+
+    def shutdown(self) -> None:
+        return
+
+    def lose_a_machine(self) -> None:
+        printing = threading.Thread(target=print, args=("(raylet) it is gone\n  [state] 1",))
+        printing.start()
+        printing.join()
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> _Ray:
+    one = _Ray()
+    monkeypatch.setitem(sys.modules, "ray", one)
+    return one
+
+
+def test_what_ray_prints_is_not_on_standard_output(
+    ray: _Ray, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "stream"):
+        pool = RayPool(a_plan("none.onnx"), Need(), "head:6379")
+        ray.lose_a_machine()
+        pool.close()
+    print("the results")
+    assert capsys.readouterr().out == "the results\n"
+    said = ["Ray: it begins", "Ray: (raylet) it is gone", "Ray:   [state] 1"]
+    assert [one for one in caplog.messages if one.startswith("Ray: ")] == said
+
+
+def test_standard_output_is_given_back_where_ray_does_not_answer(
+    ray: _Ray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray.answers = False
+    with pytest.raises(UsageError, match="Ray does not answer at head:6379: nobody is there"):
+        RayPool(a_plan("none.onnx"), Need(), "head:6379")
+    print("the results")
+    assert capsys.readouterr().out == "the results\n"
