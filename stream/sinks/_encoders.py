@@ -192,7 +192,9 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
         if rules.quality == "qscale":
             qscale = max(1, round(quality))
         else:
-            options[rules.quality] = f"{quality:g}"
+            # A ratio is read alike in each locale: in a German one, which windows of GTK and Qt set
+            # in their process, FFmpeg takes a comma for the decimal point.
+            options[rules.quality] = str(Fraction(f"{quality:g}"))
     if preset is not None and preset not in rules.presets:
         if not rules.presets:
             raise UsageError(f"the encoder {name} has no presets; leave --preset away")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import pytest
 from av.codec.context import CodecContext, ThreadType
@@ -47,10 +49,20 @@ def test_who_asks_for_a_speed_gets_that_and_nothing_else():
 
 
 def test_quality_and_speed_go_by_the_encoders_own_names():
-    assert choose_encoder("libx264", 17.5, "slow").options["crf"] == "17.5"
+    assert choose_encoder("libx264", 17.5, "slow").options["crf"] == "35/2"
     assert choose_encoder("libx264", None, "slow").options["preset"] == "slow"
     assert choose_encoder("libvpx-vp9", 40, "3").options["cpu-used"] == "3"
     assert choose_encoder("mpeg4", 5, None).qscale == 5
+
+
+def test_quality_is_read_alike_where_decimals_have_a_comma(tmp_path):
+    """FFmpeg reads numbers as the process's locale writes them, and sums in any."""
+    for crf in (0.1, 20, 20.5, 33.3):
+        given = choose_encoder("libx264", crf, None).options["crf"]
+        assert "." not in given and float(Fraction(given)) == crf
+    film = tmp_path / "out.mp4"
+    run(make_clip(tmp_path / "in.mp4", frames=3), film, crf=20.5)
+    assert b"crf=20.5" in film.read_bytes(), "x264 writes down what it was told"
 
 
 @pytest.mark.parametrize(
