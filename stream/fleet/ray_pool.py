@@ -6,6 +6,8 @@ import contextlib
 import io
 import logging
 import os
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +37,10 @@ _AT_LAST = 20.0
 """Seconds that Ray has to end in."""
 _CLIENT = "ray://"
 """How addresses begin of which Ray's client server on the head is asked."""
+_MACHINE = re.compile(r"(?:ray://)?(?P<host>\[[^\]]+\]|[^\s/:\[\]]+):(?P<port>\d+)")
+"""Addresses that name a machine and a port."""
+_REACHED = 15.0
+"""Seconds in which a machine is to take a connection."""
 _CLIENT_HINT = (
     "; its server for clients writes ray_client_server.err on the head. With a new gRPC it starts "
     "nothing unless Ray was started with GRPC_ENABLE_FORK_SUPPORT=0"
@@ -116,6 +122,7 @@ class RayPool(WatchedPool[Any]):
 
     def _begin(self, address: str) -> None:
         local, client = address == LOCAL, address.startswith(_CLIENT)
+        _refuse_deaf(address)
         for left in reversed(range(_STARTS if local else 2 if client else 1)):
             try:
                 with contextlib.redirect_stderr(io.StringIO()):
@@ -224,6 +231,25 @@ class RayPool(WatchedPool[Any]):
                 self._ray.shutdown()
         self._free, self._starting, self._busy = [], set(), {}
         self._references.clear()
+
+
+def _refuse_deaf(address: str) -> None:
+    """Refuses a machine on which nobody listens, for which Ray would wait several minutes.
+
+    Raises:
+        UsageError: why it cannot be reached.
+    """
+    named = _MACHINE.fullmatch(address)
+    if named is None:
+        return
+    try:
+        socket.create_connection((named["host"].strip("[]"), int(named["port"])), _REACHED).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"Ray does not answer at {address}: {why.lower()}; check the address, and that Ray was "
+            "started there with `ray start --head`"
+        ) from error
 
 
 def _sentence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 import threading
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,7 @@ from stream.errors import UsageError
 from stream.fleet.pool import Need
 from stream.fleet.ray_pool import RayPool
 from tests.fleet.doing import a_plan
+from tests.sources.serving import free_port
 
 
 class _Ray(ModuleType):
@@ -58,7 +60,7 @@ def test_what_ray_prints_is_not_on_standard_output(
     ray: _Ray, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "stream"):
-        pool = RayPool(a_plan("none.onnx"), Need(), "head:6379")
+        pool = RayPool(a_plan("none.onnx"), Need(), "auto")
         ray.lose_a_machine()
         pool.close()
     print("the results")
@@ -71,7 +73,21 @@ def test_standard_output_is_given_back_where_ray_does_not_answer(
     ray: _Ray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ray.answers = False
-    with pytest.raises(UsageError, match="Ray does not answer at head:6379: nobody is there"):
-        RayPool(a_plan("none.onnx"), Need(), "head:6379")
+    with pytest.raises(UsageError, match="Ray does not answer at auto: nobody is there"):
+        RayPool(a_plan("none.onnx"), Need(), "auto")
     print("the results")
     assert capsys.readouterr().out == "the results\n"
+
+
+@pytest.mark.parametrize("begin", ["", "ray://"])
+def test_where_nobody_listens_that_is_said_at_once(ray: _Ray, begin: str) -> None:
+    ray.init = pytest.fail  # type: ignore[assignment,method-assign] - it would wait for minutes
+    address = f"{begin}127.0.0.1:{free_port()}"
+    with pytest.raises(UsageError, match=f"Ray does not answer at {address}: .*refused; check"):
+        RayPool(a_plan("none.onnx"), Need(), address)
+
+
+def test_a_machine_that_listens_is_asked_by_ray(ray: _Ray) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        RayPool(a_plan("none.onnx"), Need(), address).close()
