@@ -83,6 +83,11 @@ class Pipe(OneWay):
         return self._process.pid
 
     @property
+    def foreign(self) -> bool:
+        """Whether it is a program of others, which sees only as it reads that nobody answers."""
+        return self._told is not None
+
+    @property
     def ended(self) -> bool:
         """Whether the process is gone."""
         return self._process.poll() is not None

@@ -149,6 +149,9 @@ class NetworkSink(Sink):
             silent = "there was no answer" if pipe.ended else f"no answer for {PATIENCE:g} s"
             self._lose(pipe.reason or silent)
             return False
+        if pipe.foreign and not self._opening:
+            self._missed += 1  # it is read, and goes nowhere
+            return True
         return self._opening
 
     def _give_key_frame(self) -> None:
@@ -177,12 +180,13 @@ class NetworkSink(Sink):
         try:
             self._connection.write(item)
         except SinkError as error:
-            broken = self._connection.pipe.error
+            pipe = self._connection.pipe
+            broken, silent = pipe.error, pipe.foreign and not (self._answered or pipe.reason)
             if broken is None:
                 # Not the receiver's fault.
                 self._connection = None
                 raise
-            self._lose(broken.strerror or str(error))
+            self._lose("there was no answer" if silent else broken.strerror or str(error))
 
     def _lose(self, reason: str) -> None:
         """Lets go of a connection, and says when the next is tried.
