@@ -99,6 +99,7 @@ class NetworkSink(Sink):
         self._origin = Fraction(0)
         self._answered = self._ever = self._opening = False
         self._tries = 0
+        self._silent = ""
         self._wait = _FIRST_WAIT
         self._not_before = 0.0
         self._since = 0.0
@@ -201,7 +202,7 @@ class NetworkSink(Sink):
         if not self._ever and self._tries >= _TRIES:
             raise SinkError(f"{self.name} cannot be sent to: {reason}")
         self._gone += self._answered
-        self._answered = False
+        self._answered, self._silent = False, reason
         self._not_before = self._clock() + self._wait
         _log.warning("%s: %s; trying again in %g s", self.name, reason, self._wait)
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
@@ -234,6 +235,9 @@ class NetworkSink(Sink):
         """
         connection, self._connection = self._connection, None
         if connection is None:
+            silent, self._silent = self._silent, ""
+            if silent and not self._ever:
+                raise SinkError(f"{self.name} cannot be sent to: {silent}")
             return
         if not self._answered:
             connection.pipe.connected.wait(PATIENCE)

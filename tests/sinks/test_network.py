@@ -324,6 +324,19 @@ def test_a_receiver_that_is_called_when_the_film_was_read_gets_its_sound(
     assert not [said for said in sink.remarks if "empty" in said or "left out" in said]
 
 
+def test_a_film_that_ends_before_its_receiver_was_given_up_was_not_sent() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        sink = NetworkSink(f"tcp://127.0.0.1:{taken.getsockname()[1]}", INFO, FAST)
+        index = itertools.count()
+        while sink._tries < 1 or sink._connection is not None:
+            sink.write(_frame(next(index)))
+            time.sleep(0.01)
+        with pytest.raises(SinkError, match=r"cannot be sent to: .*refused"):
+            sink.close()
+        sink.close()
+
+
 @pytest.mark.parametrize("encoder", ["libmp3lame", "mp2", "ac3"])
 def test_sound_that_receivers_take_is_sent_as_it_is(tmp_path: Path, encoder: str) -> None:
     with FileSource(make_clip(tmp_path / "in.mkv", frames=10, audio=encoder)) as source:
