@@ -74,7 +74,7 @@ def test_a_converted_model_stays_as_it_was(model, monkeypatch) -> None:
     after = mine.state_dict()
     assert all(torch.equal(after[name], one) for name, one in before.items())
     assert {one.dtype for one in after.values()} == {torch.float16}
-    assert form.resize == (64, 96)
+    assert form.resize.keywords == {"shortest": 64, "longest": 96}
     floats = [one for one in tensors(form, set()) if one.is_floating_point()]
     assert {one.dtype for one in floats} == {torch.float32}
     assert not any(one.training for one in form.features.modules() if one is not form.features)
