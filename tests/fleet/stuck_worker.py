@@ -29,13 +29,18 @@ def main(address: str, model: str, source: str, target: str) -> None:
     plan = doing.a_plan(model, records=False)
     with closing(RayPool(plan, need, address, clock=lambda: clock[0])) as pool:
         _begun(pool, clock)
-        print("ready", flush=True)
+        _say("ready")
         sys.stdin.readline()
         for each in (30.0, 0.0):
             pool.submit(task)
             ended = _ended(pool, clock, each)
-            print(ended.error if isinstance(ended, Lost) else f"done: {ended.error}", flush=True)
+            _say(ended.error if isinstance(ended, Lost) else f"done: {ended.error}")
             _begun(pool, clock)
+
+
+def _say(line: str | None) -> None:
+    # What is printed meanwhile is taken for Ray's.
+    print(line, file=sys.__stdout__, flush=True)
 
 
 def _begun(pool: RayPool, clock: list[float]) -> None:
