@@ -6,7 +6,9 @@ from fractions import Fraction
 from functools import cache
 
 import av
+import cv2
 import numpy as np
+import pytest
 
 from stream.frame import Frame
 from stream.instances import Instances
@@ -26,6 +28,20 @@ FORMATS = (
     "gray",
     "gray10le",
 )
+
+
+def _rounds() -> bool:
+    values = np.arange(256, dtype=np.uint8)
+    shares = np.ascontiguousarray(np.broadcast_to(values[:, None], (256, 256)))
+    products = cv2.multiply(np.ascontiguousarray(shares.T), shares, scale=1 / 255)
+    exact = np.outer(values.astype(int), values.astype(int)) / 255
+    return np.array_equal(products, np.floor(exact + 0.5))
+
+
+rounded_by_opencv = pytest.mark.skipif(
+    not _rounds(), reason="OpenCV does not round here, as on ARM, so that it is off by a code"
+)
+"""Tests that compare with what OpenCV makes, to the last bit."""
 
 
 @cache

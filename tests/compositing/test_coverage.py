@@ -18,7 +18,7 @@ from stream.compositing.coverage import (
 from stream.compositing.planes import reduce_to
 from stream.kernels import compiled
 from stream.roi import threshold_mask
-from tests.compositing.pictures import figure
+from tests.compositing.pictures import figure, rounded_by_opencv
 
 SIZE = (720, 1280)
 NO_MASKS = np.empty((0, 1, 1), np.float32)
@@ -78,6 +78,7 @@ def test_a_cover_ends_softly():
     assert np.abs(np.diff(plane.astype(int), axis=1)).max() <= fall
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("seed", range(4))
 def test_covers_end_within_their_windows_whatever_they_are_of(monkeypatch, seed):
     chance = np.random.default_rng(seed)

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from stream import kernels
 from stream.compositing import Painter, Style, mattes
-from tests.compositing.pictures import astronaut, frame, people, same, samples
+from tests.compositing.pictures import astronaut, frame, people, rounded_by_opencv, same, samples
 
 FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "gray", "yuv420p10le")
 SHARES = st.tuples(st.floats(-0.4, 0.9), st.floats(-0.4, 0.9), st.floats(0.02, 1.2))
 
 
+@rounded_by_opencv
 @pytest.mark.skipif(kernels.compiled() is None, reason=kernels.examined()[1])
 @given(
     size=st.tuples(st.integers(4, 330), st.integers(4, 330)),

@@ -13,7 +13,7 @@ from stream.compositing.planes import (
     writable_planes,
 )
 from stream.kernels.memory import plane_of
-from tests.compositing.pictures import FORMATS, astronaut, memory
+from tests.compositing.pictures import FORMATS, astronaut, memory, rounded_by_opencv
 
 
 def assert_places(planes):
@@ -90,6 +90,7 @@ def test_the_range_is_the_tags_or_the_formats(pixels, tag, full):
     assert encoding_of(picture).full_range is full
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("depth", [8, 10, 12, 16])
 def test_blending_keeps_replaces_and_mixes(depth):
     top = (1 << depth) - 1

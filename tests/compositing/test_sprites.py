@@ -4,7 +4,7 @@ import pytest
 from stream.compositing.palette import BLACK, WHITE
 from stream.compositing.planes import writable_planes
 from stream.compositing.sprites import make_sprite, put_all, to_grid
-from tests.compositing.pictures import FORMATS, astronaut, samples
+from tests.compositing.pictures import FORMATS, astronaut, rounded_by_opencv, samples
 
 
 @pytest.mark.parametrize("pixels", FORMATS)
@@ -26,6 +26,7 @@ def test_a_stamp_changes_only_its_own_place(pixels):
         assert np.array_equal(old, new)
 
 
+@rounded_by_opencv
 def test_text_is_opaque_and_the_backing_lets_through_what_it_should():
     picture = astronaut(60, 40, "yuv444p")
     luma = writable_planes(picture).samples[0]
@@ -48,6 +49,7 @@ def test_corners_are_round():
     assert luma[10, 0] == luma[0, 15] == luma[10, 15] == 0
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("pixels", FORMATS)
 def test_many_are_put_one_after_the_other(pixels):
     pictures = []

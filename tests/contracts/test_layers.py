@@ -15,7 +15,16 @@ from stream.kernels import Kernels, compiled, examined
 from stream.pixels import paintable, plane_view
 from stream.plugins import Kind
 from stream.references import Referencer
-from tests.compositing.pictures import FORMATS, astronaut, frame, padding, people, same, samples
+from tests.compositing.pictures import (
+    FORMATS,
+    astronaut,
+    frame,
+    padding,
+    people,
+    rounded_by_opencv,
+    same,
+    samples,
+)
 
 FIGURES = ("Inference time:\t12.3 ms", "frames per second\t30.0")
 each = pytest.mark.parametrize("name", LAYERS.names())
@@ -89,6 +98,7 @@ def test_a_picture_that_is_still_referenced_elsewhere_is_not_written_to(name, pi
     assert same(samples(other), before)
 
 
+@rounded_by_opencv
 @each
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv444p10le", "gray"])
 def test_a_picture_upside_down_in_memory_is_painted_like_any_other(name, pixels):
@@ -238,6 +248,7 @@ def test_each_mask_is_pasted_once_for_all_layers_and_only_when_asked_for(
     assert len(pasted) == 6
 
 
+@rounded_by_opencv
 @each
 def test_pictures_are_the_same_where_nothing_was_compiled(monkeypatch, name):
     if compiled() is None:

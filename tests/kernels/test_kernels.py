@@ -14,6 +14,7 @@ from stream import kernels, roi
 from stream.compositing import conceal, cover, coverage, defocus, mattes, refine
 from stream.compositing.behind import composed
 from stream.compositing.coverage import Grid, grid_of
+from tests.compositing.pictures import rounded_by_opencv
 
 compiled, reason = kernels.examined()
 pytestmark = pytest.mark.skipif(compiled is None, reason=reason)
@@ -51,6 +52,7 @@ def upside_down(array):
     return within(array[::-1])[::-1]
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("lies", [within, upside_down])
 @pytest.mark.parametrize("value", [0, 17, 255])
@@ -62,6 +64,7 @@ def test_blending_a_value_is_rounded_as_by_opencv(size, lies, value):
     assert (there == expected).all()
 
 
+@rounded_by_opencv
 def test_every_sample_share_and_other_gives_what_opencv_gives():
     for other in (0, 1, 128, 254, 255):
         samples, keep = (np.ascontiguousarray(one) for one in np.mgrid[:256, :256].astype(np.uint8))
@@ -71,6 +74,7 @@ def test_every_sample_share_and_other_gives_what_opencv_gives():
         assert (samples == expected).all()
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("lies", [within, upside_down])
 @pytest.mark.parametrize("larger", [0, 1, 2, 4, 8])
@@ -105,6 +109,7 @@ def seen(height, width):
     return np.stack([*colours, mask.astype(np.uint8)])
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("size", [(8, 32), (40, 56), (97, 64), (120, 33)])
 @pytest.mark.parametrize("radius", [refine.ROUGH, refine.FINE])
 def test_edges_are_drawn_as_by_opencv(monkeypatch, size, radius):
@@ -157,6 +162,7 @@ def test_two_rows_and_columns_are_an_objects_as_far_as_any_of_them_is(size):
     assert (compiled.held(within(alpha)) == expected).all()
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("size", [(8, 8), (16, 72), (40, 104)])
 @pytest.mark.parametrize("lies", [within, upside_down])
 @pytest.mark.parametrize("halvings", [0, 1, 3])
@@ -175,6 +181,7 @@ def test_planes_are_made_small_as_by_opencv(size, lies, halvings, twice):
         assert (compiled.halved(lies(samples), halvings) == expected).all()
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("size", [(2, 2), (1, 9), (7, 1), (3, 5), (45, 80), (90, 161)])
 @pytest.mark.parametrize("radius", [0.7, 1.4, 2.7, 3.4])
 def test_what_is_out_of_focus_is_spread_as_by_opencv(size, radius):
@@ -333,6 +340,7 @@ def test_those_for_any_processor_paint_the_same():
     assert " passed" in done.stdout
 
 
+@rounded_by_opencv
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (45, 33), (120, 161), (31, 400)])
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 6, 10, 18])
 @pytest.mark.parametrize("lies", [within, upside_down])
