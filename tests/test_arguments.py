@@ -23,6 +23,11 @@ from stream.arguments import hide, without_secrets
         (["whips://bearer@server/whip/a"], ["whips://xxxxxx@server/whip/a"]),
         (["file", "in.mp4", "-o", "\udcff?.mp4"], ["file", "in.mp4", "-o", "\udcff?.mp4"]),
         (["http://server/a.m3u8", "--look", "blur"], ["http://server/a.m3u8", "--look", "blur"]),
+        (
+            ["srt://127.0.0.1:50123?latency=50&passphrase=hunter2hunter2"],
+            ["srt://127.0.0.1:50123?" + "x" * 36],
+        ),
+        (["rtsp://10:10@10.0.0.10:554/live"], ["rtsp://xxxxx@10.0.0.10:554/live"]),
     ],
 )  # fmt: skip
 def test_secrets_are_crossed_out_and_nothing_else(given, shown):

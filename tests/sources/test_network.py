@@ -157,7 +157,7 @@ def test_srt_through_the_relay():
         relays = [one.cmdline() for one in psutil.Process().children()]
         check(take(source, RATE))
     (relay,) = [one for one in relays if "-autoreconnect:yes" in one]
-    assert any(one.startswith(f"{address}?xxx") for one in relay), "the passphrase is not shown"
+    assert any(one.startswith(f"{address}?xxx") for one in relay), f"{address} stands in {relay}"
     assert not [one for one in psutil.Process().children() if "srt" in one.name()]
 
 
