@@ -158,6 +158,7 @@ def test_what_a_network_cannot_be_is_told_by_the_files_own_name(tmp_path: Path) 
             opened(Asked(weights=path, **anchors))
 
 
+@pytest.mark.slow
 def test_a_fixed_size_and_its_margin_are_the_models_own(tmp_path: Path) -> None:
     """Pictures were scaled by their shorter edge, to 800 pixels, whatever the model had learnt."""
     network = spread(mobile(fixed_size=(160, 96), size_divisible=64), background=2.0)
