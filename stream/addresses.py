@@ -20,7 +20,7 @@ _BEHIND_APP = re.compile(r"(?P<place>[^/]*/[^/]+/)(?P<key>.+)")
 _LONG = 16
 """Characters of a part of a WHIP address's path from which on it is a key rather than a name."""
 _WORD = 8
-"""Characters of a key from which on it is no ordinary word, which texts may hold by chance."""
+"""Characters of a secret from which on it is no ordinary word, which texts may hold by chance."""
 
 
 def split(address: str) -> tuple[str, str, str]:
@@ -147,13 +147,19 @@ def secrets_of(address: str, *, words: bool = False) -> set[str]:
     return {secret for secret in found if secret}
 
 
+def pattern_of(secret: str) -> str:
+    """What finds a secret in a text: a short one as a word of its own, as it may be part of others.
+
+    So may a user's name be of ordinary words, and a latency of 50 of a port.
+    """
+    found = re.escape(secret)
+    return found if len(secret) >= _WORD else rf"(?<![\w.-]){found}(?![\w.-])"
+
+
 def clean(text: str, secrets: Iterable[str] = ()) -> str:
     """A text of someone else's (FFmpeg's, a server's) without user information and secrets."""
     for secret in sorted(secrets, key=len, reverse=True):
-        # A short user name may be a part of ordinary words; only the whole word is the secret.
-        edge = r"(?<![\w.-])" if len(secret) < 8 else ""
-        end = r"(?![\w.-])" if len(secret) < 8 else ""
-        text = re.sub(edge + re.escape(secret) + end, HIDDEN, text)
+        text = re.sub(pattern_of(secret), HIDDEN, text)
     text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
     text = _QUERY.sub(rf"\g<scheme>?{HIDDEN}", text)
     return _KEY.sub(rf"\g<place>{HIDDEN}", text)

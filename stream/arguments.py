@@ -8,14 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream.addresses import secrets_of
+from stream.addresses import pattern_of, secrets_of
 
 _log = logging.getLogger(__name__)
 
 _OF_SECRETS = ("--token",)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
-_WORD = 8
-"""Characters from which on a secret is hidden also where it is part of a word."""
 _ARGUMENTS = 47
 """Where /proc/PID/stat says at which address the arguments begin, counted from 0; see proc(5)."""
 
@@ -75,9 +73,7 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
 def _without_its_secrets(address: str) -> str:
     scheme, separator, rest = address.partition("://")
     for secret in sorted(secrets_of(address, words=True), key=len, reverse=True):
-        # A short one, such as a latency of 50, may be a part of the port.
-        start, end = (r"(?<![\w.-])", r"(?![\w.-])") if len(secret) < _WORD else ("", "")
-        rest = re.sub(start + re.escape(secret) + end, _crossed(secret), rest)
+        rest = re.sub(pattern_of(secret), _crossed(secret), rest)
     return f"{scheme}{separator}{rest}"
 
 

@@ -88,9 +88,6 @@ class Block:
             self._rows, _ = kernels.objects(*asked, flat)
         self._flat, self._address, self._margin = flat, address_of(flat), margin
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     def whole(self, index: int) -> bool:
         """Whether an object's mask is in one piece, but for large ones, and without small holes."""
         return not self._rows[index][7]

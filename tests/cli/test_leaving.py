@@ -200,9 +200,8 @@ main()
     )
 
 
-def test_no_columns_are_no_width():
-    environ = {**environment(), "COLUMNS": "0"}
-    found = subprocess.run(
+def models_listed(environ):
+    return subprocess.run(
         [sys.executable, "-m", "stream", "models"],
         env=environ,
         capture_output=True,
@@ -210,21 +209,17 @@ def test_no_columns_are_no_width():
         timeout=120,
         check=False,
     )
-    assert "default" in found.stdout
+
+
+def test_no_columns_are_no_width():
+    assert "default" in models_listed({**environment(), "COLUMNS": "0"}).stdout
 
 
 def test_a_checkout_without_its_dependencies_says_so(tmp_path):
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('none', name='typer')")
     environ = environment()
     environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environ["PYTHONPATH"]])
-    found = subprocess.run(
-        [sys.executable, "-m", "stream", "models"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    found = models_listed(environ)
     assert (found.returncode, found.stderr) == (
         1,
         "stream: the package typer is not installed; in the checkout: pip install .\n",
