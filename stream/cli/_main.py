@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
+from stream.at_work import somebody_works
 from stream.cli import _common as common
 from stream.cli._commands import EXAMPLES, PLACES, load
 from stream.cli._help import Group, argument_name, write_rows
@@ -117,7 +118,7 @@ def run(arguments: Sequence[str] | None) -> NoReturn:
 
 def _left_alone() -> bool:
     """Whether a thread of ours is still at work, such as one that opens a source for long."""
-    return any(
+    return somebody_works() or any(
         one.daemon and one.name.startswith("stream-") and one is not threading.current_thread()
         for one in threading.enumerate()
     )

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar, cast
 
+from stream.at_work import at_work
 from stream.inference.onnx_runtime import InferenceSession
 from stream.types import Array
 
@@ -32,7 +33,13 @@ class Background:
 
     def __call__(self, function: Callable[[], T]) -> T:
         """What a function returns, or raises, that is called there."""
-        return self._pool.submit(function).result()
+        return self._pool.submit(_working, function).result()
+
+
+def _working(function: Callable[[], T]) -> T:
+    # Whoever waits may be interrupted, and this may not.
+    with at_work():
+        return function()
 
 
 class YieldingSession:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stream.run.run import Run
 
 
-_OPENING = 2.0
+_OPENING = 1.0
 """Seconds that sources may still take to be opened once nobody wants them any more."""
 _LOOKS = 0.1
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from stream.at_work import at_work
 from stream.frame import Frame
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
@@ -40,6 +41,11 @@ _LONGEST_WAIT = 5.0
 
 _PAUSE = 0.04
 """Seconds between two frames at most that have been held when a source ends."""
+
+_GRACE, _LOOKS = 1.0, 0.05
+"""Seconds that an inference may still take once the run was told to stop, and between two looks
+whether it was. One may take as long as a model is opened for a size, on a busy machine half a
+minute."""
 
 _WEIGHT = 0.2
 
@@ -91,6 +97,8 @@ class BesideDisplay(Schedule):
         self._share_doubts()
         self._counts: Callable[[], Counts] = Counts
         self._wanted: Callable[[], bool] = lambda: True
+        self._stopped: Callable[[], bool] = lambda: False
+        self._grace = _GRACE
         self._turn = (Turns(now=now) if turns is None else turns).join()
         self._pool = ThreadPoolExecutor(1, "stream-infer")
         self._propagator = Propagator()
@@ -135,7 +143,7 @@ class BesideDisplay(Schedule):
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """By the counts it sees whether the display keeps up."""
-        self._counts, self._wanted = counts, wanted
+        self._counts, self._wanted, self._stopped = counts, wanted, stopped
 
     def cover(self, *, wanted: bool, hides: bool = False) -> None:
         """Where layers cover objects, frames are held back until it is known who is in them."""
@@ -243,7 +251,7 @@ class BesideDisplay(Schedule):
         if unknown is not None:
             job, grey = unknown
             self._listen(None, job.frame)
-            if self._held.unknown and self._take(_LONGEST_WAIT):
+            if self._under_way is None and self._held.unknown and self._take(self._longest):
                 self._begin(job, grey)
                 self._listen(None, job.frame)
         for item in self._held.flush(fine=self._propagator.fine):
@@ -286,7 +294,7 @@ class BesideDisplay(Schedule):
         finder = inference.finder
         seconds = 0.0
         try:
-            with timed(inference.stages, "infer"):
+            with timed(inference.stages, "infer"), at_work():
                 raw, seconds = self._companions.infer(finder.detector, inference.prepared)
         finally:
             self._turn.give_back(seconds, str(getattr(finder.detector, "name", "")))
@@ -294,10 +302,15 @@ class BesideDisplay(Schedule):
             candidates = finder.candidates(raw, inference.prepared)
             return finder.follow(candidates, inference.job.frame.pts_seconds)
 
+    @property
+    def _longest(self) -> float:
+        """Seconds that a frame waits for its turn at most."""
+        return self._grace if self._stopped() else _LONGEST_WAIT
+
     def _patience(self) -> float:
         """How long a frame waits for its turn: as long as it can still wait for its answer then."""
         if self._interval == 1:
-            return _LONGEST_WAIT
+            return self._longest
         if self.frame_interval >= _FEW:
             return min(_TURN, _PATIENCE * self.frame_interval)
         spare = (self._waiting_time() or 0.0) - (self.expected or 0.0)
@@ -316,7 +329,9 @@ class BesideDisplay(Schedule):
         inference = self._under_way
         if inference is None or inference.future is None:
             return
-        if timeout != 0.0:
+        if timeout is None:
+            self._await(inference.future)
+        elif timeout:
             wait([inference.future], timeout)
         if not inference.future.done():
             return
@@ -334,6 +349,13 @@ class BesideDisplay(Schedule):
         if self._holds:
             own = looked_at(found, inference.finder.detector.threshold)
             self._held.answered(inference.job, inference.grey, found, own)
+
+    def _await(self, future: Future[Instances]) -> None:
+        """Waits for an answer, once the run was told to stop for a moment only."""
+        while not future.done() and self._grace > 0:
+            wait([future], _LOOKS)
+            if self._stopped():
+                self._grace -= _LOOKS
 
     def _adapt(self) -> None:
         """Once a second: lets inference pause where the display does not keep up."""
@@ -355,7 +377,14 @@ class BesideDisplay(Schedule):
         self._propagator.fine = self._way.fine
 
     def close(self) -> None:
-        """Waits for the inference under way; it cannot be ended from outside."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Waits for the inference under way, which cannot be ended from outside.
+
+        Where the run was told to stop it is soon left alone, and ends by itself.
+        """
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._under_way is not None and self._under_way.future is not None:
+            self._await(self._under_way.future)
+        if self._grace > 0:
+            self._pool.shutdown(wait=True)
         # One that was cancelled before it began has not given its turn back.
         self._turn.leave()

@@ -39,6 +39,15 @@ def late():
 threading.Thread(target=late).start()
 """
 POOL = "pool = ThreadPoolExecutor(1); pool.submit(print, end='')"
+UNENDING = """
+from stream.inference.yielding import Background
+def wait():
+    begun.set()
+    time.sleep(600)
+begun = threading.Event()
+threading.Thread(target=Background(), args=(wait,), daemon=True).start()
+begun.wait()
+"""
 PROFILED = "sys.setprofile(lambda *_: None)"
 
 
@@ -51,8 +60,9 @@ def ended(before: str, *arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(("--version",), 0), (("nothing",), 2)])
-def test_libraries_are_not_taken_down_under_a_thread_that_was_left_alone(arguments, code):
-    status, out, err = ended(LEFT, *arguments)
+@pytest.mark.parametrize("left", [LEFT, UNENDING], ids=["opening", "a model in the background"])
+def test_libraries_are_not_taken_down_under_a_thread_that_was_left_alone(arguments, code, left):
+    status, out, err = ended(left, *arguments)
     assert status == code and err.endswith("tidied up")
     assert out.startswith("stream ") or code
 

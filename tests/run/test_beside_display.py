@@ -11,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stream.at_work import somebody_works
 from stream.compositing import Painter, Style
 from stream.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
@@ -519,3 +520,34 @@ def test_masks_are_carried_less_exactly_before_inference_rests_and_exactly_again
         schedule.watch(Counts, lambda: False)
         stage.step(answered=False)
         assert not schedule._propagator.fine, "nobody has looked meanwhile"
+
+
+def test_a_run_that_was_told_to_stop_leaves_an_inference_alone():
+    """As where the model is being opened for a size: on a busy machine that took half a minute."""
+    with Stage(interval=1) as stage:
+        stopped = threading.Event()
+        stage.schedule._grace = 0.1
+        stage.schedule.watch(Counts, stopped=stopped.is_set)
+        stopped.set()
+        job = stage.step()  # the model answers nothing
+        assert not job.inferred and somebody_works()
+        stage.schedule.close()
+        assert somebody_works()
+    until(lambda: not somebody_works())
+
+
+def test_a_stopped_run_covers_what_no_inference_came_to():
+    with Stage() as stage:
+        stopped = threading.Event()
+        stage.schedule._grace = 0.1
+        stage.schedule.watch(Counts, stopped=stopped.is_set)
+        stage.schedule.cover(wanted=True, hides=True)
+        stopped.set()
+        first, second = stage._come(), stage._come()
+        left = list(stage.schedule.settle([first, second]))
+        assert left == [first, second]
+        for job in left:
+            found = job.frame.instances
+            assert found is not None and found.unsure is not None
+            assert found.unsure.boxes.tolist() == [[0, 0, WIDTH, HEIGHT]], "anybody"
+    until(lambda: not somebody_works())
