@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from stream.compositing.learned import SHAPES, SMALL, Learned
-from stream.errors import StreamError, UsageError
+from stream.errors import ModelError, StreamError, UsageError
 from stream.instances import Instances
 from stream_models.training.reading import read
 from stream_models.training.refiner.augment import (
@@ -299,7 +299,27 @@ def test_ctrl_c_keeps_every_batch_that_the_refiner_learnt(samples, tmp_path):
     for times, kept in ((2, 0), (1, 3)):
         with pytest.raises(KeyboardInterrupt):
             trainer(times).run(lambda progress: None, lambda average: {})
-        assert trainer(0).progress.step == kept, times
+        again = trainer(0)
+        assert again.progress.step == kept, times
+        said = f"the run in {tmp_path} is taken up at batch {kept}"
+        assert again.taken_up() == (said if kept else None)
+
+
+@pytest.mark.parametrize("held", ["noise", "a run of stream train"])
+def test_what_is_no_refiner_s_checkpoint_is_not_taken_up(samples, tmp_path, held):
+    import torch
+
+    from stream_models.refiner import Refiner
+    from stream_models.training.refiner.loop import LoopConfig, Trainer
+
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"PK\3\4 cut short")
+    if held != "noise":
+        torch.save({"weights": {}, "step": 3}, path)
+    with pytest.raises(
+        ModelError, match=r"checkpoint\.pt is damaged, or no checkpoint of a run of"
+    ):
+        Trainer(Refiner(), samples, {}, tmp_path, LoopConfig(batch=1, steps=5), Change())
 
 
 @pytest.mark.slow

@@ -791,15 +791,16 @@ def trainer_of(tmp_path):
     coco_set(folder, 1)
     data = read(folder)
 
-    def make(learn, steps, names=data.names, pictures=data.pictures):
+    def make(learn, steps, names=data.names, pictures=data.pictures, origin="", **more):
         trainer = Trainer(
             MaskRCNN(NetworkConfig(names)),
             pictures,
             np.ones(len(pictures)),
             tmp_path / "out",
-            LoopConfig(batch=1, steps=steps),
+            LoopConfig(batch=1, steps=steps, **more),
             AugmentConfig(canvases=((96, 96),)),
             LossConfig(),
+            origin,
         )
         trainer._learn = lambda gradients: learn(trainer) or {"class": 1.0}
         return trainer
@@ -833,6 +834,33 @@ def test_ctrl_c_keeps_every_batch_that_was_learnt(trainer_of):
     ended.run(lambda progress: None)
     assert learnt[4:] == [3, 4], "a run that is at its end learnt a batch more each time"
     assert "is at its end, after 5 batches, and learns no more" in ended.taken_up()
+
+
+def test_a_run_that_is_taken_up_learns_as_it_is_asked_now(trainer_of, tmp_path):
+    """An optimiser keeps the rates that it was made with; these came first."""
+    from stream_models.training.initial import origin_of
+
+    weights = tmp_path / "mine.onnx"
+    weights.write_bytes(b"some")
+    first = trainer_of(lambda trainer: None, 2, origin=origin_of("default"), learning_rate=6e-4)
+    first.step = 1
+    first.save()
+    same = trainer_of(lambda trainer: None, 2, origin=origin_of("default"), learning_rate=6e-4)
+    assert same.taken_up().endswith("out is taken up at batch 1")
+    other = trainer_of(
+        lambda trainer: None, 2, origin=origin_of(str(weights)), learning_rate=1e-4,
+        backbone_learning_rate=1e-5, weight_decay=0.5,
+    )  # fmt: skip
+    groups = other._optimizer.param_groups
+    assert {group["base"] for group in groups} == {1e-4, 1e-5}
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.5}
+    assert other.taken_up().endswith(
+        "at batch 1, with a learning rate of 0.0001, which was 0.0006, with its own weights and "
+        "not those of --init (another --out begins from these)"
+    )
+    other.save()
+    again = trainer_of(lambda trainer: None, 2, origin=origin_of("default"), learning_rate=1e-4)
+    assert again.taken_up().endswith("out is taken up at batch 1"), "where the run began"
 
 
 def test_a_batch_that_a_second_ctrl_c_broke_is_not_kept(tmp_path, trainer_of):

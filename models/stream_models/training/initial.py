@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -89,6 +90,12 @@ def check_initial(init: str) -> None:
         ModelError: likewise.
     """
     initial_network(init, ("object",))
+
+
+def origin_of(init: str) -> str:
+    """What tells whether a run was begun from other weights: a word, or the sum of a file."""
+    path = Path(init)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else init
 
 
 def _download() -> nn.Module:

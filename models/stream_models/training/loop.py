@@ -157,7 +157,24 @@ class Trainer:
         config: LoopConfig,
         augment: AugmentConfig,
         loss: LossConfig,
+        origin: str = "",
     ) -> None:
+        """Sets up, or takes up what was interrupted.
+
+        Args:
+            network: to begin with.
+            pictures: to learn from.
+            weights: the chance of each picture to be drawn, float64 (pictures,).
+            out: folder of the run.
+            config: how long and how fast; as it is now, also for a run that is taken up.
+            augment: how pictures are varied.
+            loss: what is to become small.
+            origin: where the network's weights are from, see `initial.origin_of`; "" where that
+                does not matter.
+
+        Raises:
+            ModelError: what lies in the folder is another run's, or damaged.
+        """
         torch.manual_seed(config.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = network.to(self.device).to(memory_format=torch.channels_last).train()
@@ -170,6 +187,7 @@ class Trainer:
         )
         self.ema = MovingAverage(self.network, config.ema_decay)
         self.step, self.seconds = 0, 0.0
+        self._origin, self._elsewhere, self._rate_before = origin, False, config.learning_rate
         self._before: frozenset[str] = frozenset()
         self._learnt = frozenset(picture.name for picture in pictures)
         # Whether all is as a batch left it, and not half learnt.
@@ -206,7 +224,10 @@ class Trainer:
             self._before = frozenset(content.get("learnt", ()))
             self.network.load_state_dict(content["weights"])
             self.ema.network.load_state_dict(content["average"])
-            self._optimizer.load_state_dict(content["optimizer"])
+            self._load_optimizer(content["optimizer"])
+            began = str(content.get("origin", ""))
+            self._elsewhere = "" not in (began, self._origin) and began != self._origin
+            self._origin = began or self._origin
             self.step, self.seconds = int(content["step"]), float(content["seconds"])
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
@@ -214,12 +235,32 @@ class Trainer:
                 "another --learn; choose another folder with --out, or take that file away"
             ) from error
 
+    def _load_optimizer(self, state: dict[str, Any]) -> None:
+        """Takes what an optimizer has gathered; its rates are those that are asked for now."""
+        mine = [(group["base"], group["weight_decay"]) for group in self._optimizer.param_groups]
+        self._optimizer.load_state_dict(state)
+        groups = self._optimizer.param_groups
+        self._rate_before = max(float(group["base"]) for group in groups)
+        for group, (base, decay) in zip(groups, mine, strict=True):
+            group["base"], group["weight_decay"] = base, decay
+
     def taken_up(self) -> str | None:
         """What to know of a run that was there already, in a sentence; None where none was."""
         if not self.step:
             return None
         if self.share() < 1.0:
-            return f"the run in {self._out} is taken up at batch {self.step}"
+            said = f"the run in {self._out} is taken up at batch {self.step}"
+            if not math.isclose(self._rate_before, self.config.learning_rate, rel_tol=1e-6):
+                said += (
+                    f", with a learning rate of {self.config.learning_rate:g}, which was "
+                    f"{self._rate_before:g}"
+                )
+            if self._elsewhere:
+                said += (
+                    ", with its own weights and not those of --init (another --out begins from "
+                    "these)"
+                )
+            return said
         return (
             f"the run in {self._out} is at its end, after {self.step} batches, and learns no more: "
             "more --steps or --minutes go on with it, another --out begins anew"
@@ -239,6 +280,7 @@ class Trainer:
                 "optimizer": self._optimizer.state_dict(),
                 "step": self.step,
                 "learnt": sorted(self._before | self._learnt),
+                "origin": self._origin,
                 "seconds": self.seconds,
             },
         )

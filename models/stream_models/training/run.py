@@ -22,7 +22,7 @@ from stream_models.training.augment import AugmentConfig
 from stream_models.training.checks import sound
 from stream_models.training.data import PERSON, DataSet, Picture, class_among
 from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
-from stream_models.training.initial import initial_network, untrained
+from stream_models.training.initial import initial_network, origin_of, untrained
 from stream_models.training.loop import Learn, LoopConfig, Progress, Trainer
 from stream_models.training.losses import LossConfig
 from stream_models.training.out import CURVE, FLOAT_MODEL, INT8_MODEL, REPORT
@@ -127,7 +127,14 @@ def train(
     config.out.mkdir(parents=True, exist_ok=True)
     chances = np.array([config.weights.get(p.source, 1.0) for p in learn.pictures])
     trainer = Trainer(
-        network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
+        network,
+        learn.pictures,
+        chances,
+        config.out,
+        config.loop,
+        config.augment,
+        config.loss,
+        origin_of(config.init),
     )
     masks_alone = config.loop.learn is Learn.MASKS
     sentence = trainer.taken_up() or untrained(learn.names, known, masks_alone)

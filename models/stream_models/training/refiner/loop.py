@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from stream.bench.edges import Likeness, likeness
 from stream.compositing.learned import SHAPES, SMALL, shape_for
+from stream.errors import ModelError
 from stream_models.refiner import Refiner
 from stream_models.training.history import begin
 from stream_models.training.out import CHECKPOINT, HISTORY
@@ -278,15 +279,35 @@ class Trainer:
         save_whole(self._out / CHECKPOINT, content)
 
     def _resume(self) -> None:
-        if not (self._out / CHECKPOINT).is_file():
+        path = self._out / CHECKPOINT
+        if not path.is_file():
             return
-        content = torch.load(self._out / CHECKPOINT, map_location=self.device, weights_only=True)
-        self.refiner.load_state_dict(content["refiner"])
-        self.average.load_state_dict(content["average"])
-        self._optimizer.load_state_dict(content["optimizer"])
-        self.progress = Progress(**content["progress"])
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+            self.refiner.load_state_dict(content["refiner"])
+            self.average.load_state_dict(content["average"])
+            self._optimizer.load_state_dict(content["optimizer"])
+            self.progress = Progress(**content["progress"])
+        # Whatever torch makes of a file that it did not write, and of one of another network.
+        except Exception as error:
+            raise ModelError(
+                f"{path} is damaged, or no checkpoint of a run of `stream train-refiner`; choose "
+                "another folder with --out, or take that file away"
+            ) from error
         # Of this run, which may be asked for more.
         self.progress.share = self._share()
+
+    def taken_up(self) -> str | None:
+        """What to know of a run that was there already, in a sentence; None where none was."""
+        progress = self.progress
+        if not progress.step:
+            return None
+        if progress.share < 1.0:
+            return f"the run in {self._out} is taken up at batch {progress.step}"
+        return (
+            f"the run in {self._out} is at its end, after {progress.step} batches, and learns no "
+            "more: more --steps or --minutes go on with it, another --out begins anew"
+        )
 
 
 def _held_back(pictures: Sequence[int]) -> NDArray[np.bool_]:

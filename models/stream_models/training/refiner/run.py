@@ -81,11 +81,13 @@ def train(
         data: pictures with masks.
         found: is told how many pictures of how many the model has looked at.
         watch: is told how far learning is.
-        tell: is told in a sentence where samples that were there are no longer true.
+        tell: is told in a sentence where samples that were there are no longer true, and where a
+            run is taken up.
 
     Raises:
         UsageError: there is nothing to learn from, or `init` is no refiner's checkpoint.
-        ModelError: the model cannot be opened, or the refiner not exported.
+        ModelError: the model cannot be opened, the refiner not exported, or a checkpoint in
+            `config.out` is damaged or another network's.
         ValueError: a picture cannot be read.
     """
     # On a machine that does other work too, threads inside each operation wait for one another.
@@ -111,6 +113,8 @@ def train(
         config.loop,
         config.change,
     )
+    if tell is not None and (said := trainer.taken_up()) is not None:
+        tell(said)
     trainer.run(watch, lambda average: _figures(judged(average, trainer.judged)))
     scores = judged(trainer.average, trainer.judged)
     told = _told(config, data, scores)
