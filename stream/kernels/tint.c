@@ -1,6 +1,10 @@
 /* Blending colours into objects, by how far a pixel is from their edge. */
 #include "common.h"
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #define AHEAD 6 /* rows of a picture that are asked for */
 #define HALF_MOST 7 /* of the square that is counted */
 
