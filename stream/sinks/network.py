@@ -18,6 +18,7 @@ from stream.errors import SinkError, UsageError
 from stream.extras import need_extra
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
+from stream.sinks._listening import listens_here
 from stream.sinks._outliving import Outliving, is_open
 from stream.sinks._transmission import (
     PATIENCE,
@@ -326,6 +327,8 @@ def _knock(address: str, name: str) -> None:
     """
     host, port = _host_and_port(address)
     if port is None or WAYS[scheme_of(address)].port is None or _listens(address):
+        return
+    if listens_here(host, port):  # who waits for one call only would take this for it
         return
     try:
         socket.create_connection((host, port), PATIENCE).close()
