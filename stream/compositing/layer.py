@@ -64,6 +64,9 @@ class Layer(ABC):
     remembers: ClassVar[bool] = False
     """Whether what is painted depends on the frames before, and not only by its `state`."""
 
+    coloured: bool = False
+    """Whether what it paints has colours, so that a grey picture becomes one that can hold them."""
+
     writes: bool = False
     """Whether it writes words on nearly every picture."""
 

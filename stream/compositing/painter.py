@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream.compositing.canvas import Canvas
+from stream.compositing.chroma import coloured, is_grey
 from stream.compositing.edges import Edges
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
@@ -92,7 +93,7 @@ class Painter:
         # samples mean something.
         if timing or not any(layer.exact for layer in self._layers):
             self._layers.append(Timing(style, figures=timing))
-        self._exact = self.exact
+        self._exact, self._coloured = self.exact, self.coloured
         for layer in self._layers:
             layer.photos = photos
         self._style = style
@@ -140,9 +141,9 @@ class Painter:
         return any(layer.alone for layer in self._layers)
 
     @property
-    def draws(self) -> bool:
-        """Whether objects are marked in colours."""
-        return any(layer.only_adds for layer in self._layers)
+    def coloured(self) -> bool:
+        """Whether what is painted has colours, so that grey pictures get chroma."""
+        return self.pixel_format is None and any(layer.coloured for layer in self._layers)
 
     @property
     def grey(self) -> bool:
@@ -205,9 +206,10 @@ class Painter:
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.
 
-        The picture is painted in place, after a copy where the decoder still refers to it; a layer
-        that must change the picture's format puts another into `frame.image`. Layers that only
-        add to the picture leave one without instances exactly as it is, without a copy.
+        The picture is painted in place, after a copy where the decoder still refers to it; where
+        its format must change, as that of a grey one for colours, another comes into `frame.image`.
+        Layers that only add to the picture leave one without instances exactly as it is, without a
+        copy.
 
         Args:
             frame: its `instances` are those of its picture; None counts as none found. Its `notes`
@@ -217,6 +219,8 @@ class Painter:
         Raises:
             ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
         """
+        if self._coloured and is_grey(frame.image.format.name):
+            frame.image = coloured(frame.image)
         picture, instances = frame.image, frame.instances
         size = (picture.height, picture.width)
         if instances is None:

@@ -38,6 +38,7 @@ class Tint(Layer):
 
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[int] = 2
+    coloured = True
 
     tidy: ClassVar[bool] = False
     """Whether specks and holes under a thousandth of the object are left out."""
@@ -69,6 +70,7 @@ class Tints(Layer):
 
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[int] = 2
+    coloured = True
 
     def __init__(self, layers: Sequence[Tint]) -> None:
         super().__init__(layers[0].style)

@@ -11,6 +11,7 @@ from av.stream import AttachmentStream, Stream
 
 from stream import sinks
 from stream.addresses import redact
+from stream.compositing.chroma import is_grey, tags_with_chroma, with_chroma
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
@@ -127,10 +128,10 @@ def without_lost(
     said: list[str] = []
     if painter is not None and issubclass(kind, VideoSink):
         info, said = without_others(info, painter)
-        if painter.draws and info.pixel_format.startswith("gray"):
+        if painter.coloured and is_grey(info.pixel_format):
             said.append(
-                f"the film is grey ({info.pixel_format}) and stays so, and with it the colours of "
-                "what is painted; objects are told apart by their labels"
+                f"the film is grey ({info.pixel_format}) and what is painted is not, so pictures "
+                f"get chroma ({with_chroma(info.pixel_format)}); their luma stays as it was"
             )
     if not info.alpha or kind.shows or not kind.paints or issubclass(kind, ImageSink):
         return info, said  # pictures say so themselves, each of its own
@@ -209,6 +210,9 @@ def suited(
     info, _ = without_others(info, painter)
     alpha = painter.alpha or (info.alpha and not painter.fills)
     info = replace(info, alpha=alpha, exact=painter.exact, grey=painter.grey)
+    if painter.coloured and is_grey(info.pixel_format):
+        chroma, tags = with_chroma(info.pixel_format), tags_with_chroma(info.colour)
+        info = replace(info, pixel_format=chroma, colour=tags)
     if painter.pixel_format is not None:
         tags = ColourTags(full_range=True)
         info = replace(info, pixel_format=painter.pixel_format, colour=tags)

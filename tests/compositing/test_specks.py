@@ -124,10 +124,9 @@ def test_contours_leave_them_out_and_the_mask_itself_stays():
     def painted(look, mask):
         picture = astronaut(330, 450, "gray")
         instances = people(picture, BOX.tolist(), mask=mask)
-        Painter(look, Style(label="none", opacity=1.0), timing=False).paint(
-            frame(picture, instances)
-        )
-        return samples(picture)[0].astype(int)
+        one = frame(picture, instances)
+        Painter(look, Style(label="none", opacity=1.0), timing=False).paint(one)
+        return samples(one.image)[0].astype(int)
 
     clean, dirty = painted("contour", figure(56)), painted("contour", spotted(56))
     # The hole and the speck lie deep inside and well outside.

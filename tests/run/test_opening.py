@@ -10,10 +10,10 @@ import pytest
 
 from stream import sinks
 from stream.compositing.layer import LAYERS
-from stream.frame import Frame
+from stream.frame import ColourTags, Frame
 from stream.options import OutputOptions, PictureOptions
 from stream.pixels import picture_from_bgr
-from stream.run.opening import make_painter, open_sink, without_lost
+from stream.run.opening import make_painter, open_sink, suited, without_lost
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
 from stream.sources.file import FileSource
@@ -95,15 +95,24 @@ def test_no_photo_keeps_a_thumbnail_nor_a_hidden_one_a_makers_preview(tmp_path, 
 
 
 @pytest.mark.parametrize(("form", "grey"), [("gray", True), ("gray10le", True), ("yuv420p", False)])
-def test_that_a_grey_film_takes_no_colours_is_said_where_something_is_marked(tmp_path, form, grey):
-    out = str(tmp_path / "out.mkv")
-    about = replace(info(), pixel_format=form)
-    for look, marks in {
+def test_a_grey_film_gets_chroma_where_what_is_painted_has_colours(tmp_path, form, grey):
+    out, how = str(tmp_path / "out.mkv"), OutputOptions()
+    about = replace(info(), pixel_format=form, colour=ColourTags(matrix=0))
+    for look, colours in {
         "overlay": True,
         "blur+labels": True,
+        "instances": True,
+        "replace": False,
         "blur": False,
         "binary": False,
     }.items():
         painter = make_painter(PictureOptions(look=look), about)
-        _, said = without_lost(sinks.find(out), out, about, OutputOptions(), painter)
-        assert any("the film is grey" in one for one in said) == (grey and marks)
+        _, said = without_lost(sinks.find(out), out, about, how, painter)
+        assert any("the film is grey" in one for one in said) == (grey and colours), look
+        painted, _ = suited(sinks.find(out), out, about, how, painter)
+        gets = grey and colours
+        assert painted.pixel_format == (form.replace("gray", "yuv420p") if gets else form), look
+        assert painted.colour == (ColourTags(full_range=True) if gets else about.colour), look
+    green = make_painter(PictureOptions(look="replace", background="00FF00"), about)
+    numbers = make_painter(PictureOptions(look="instances", identities=True), about)
+    assert green.coloured and not numbers.coloured

@@ -24,6 +24,7 @@ class Boxes(Layer):
     stands_before: ClassVar[bool] = True
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[int] = 0
+    coloured = True
 
     def paint(self, canvas: Canvas) -> None:
         """Draws lines inside the boxes' edges, those of what is in front last."""

@@ -32,6 +32,7 @@ class Instances(Layer):
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._too_high = 0
+        self.coloured = not style.identities
 
     @property
     def pixel_format(self) -> str | None:

@@ -56,6 +56,7 @@ class Labels(Layer):
     to_be_read: ClassVar[int] = 2
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[int] = 0
+    coloured = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

@@ -49,6 +49,7 @@ class Replace(Behind):
 
     fills: ClassVar[bool] = True
     conceals: ClassVar[bool] = True
+    coloured = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)
@@ -61,6 +62,7 @@ class Replace(Behind):
         self._fitted: list[Samples] = []
         if re.fullmatch("#?[0-9a-fA-F]{6}", style.background):
             self._colour = parse_colour(style.background)
+            self.coloured = len(set(self._colour)) > 1
         else:
             self._open(style.background)
 

@@ -31,6 +31,7 @@ class Trails(Layer):
 
     stands_before: ClassVar[bool] = True
     pastes: ClassVar[int] = 0
+    coloured = True
     remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:

@@ -15,9 +15,9 @@ def test_each_object_has_its_flat_colour_on_black(pixels):
     instances = people(picture, (10, 20, 70, 90), (50, 10, 180, 95.5), tracks=[5, 2])
     one = frame(picture, instances)
     Painter("instances").paint(one)
-    encoding = encoding_of(picture)
+    encoding = encoding_of(one.image)
     first, second = instances.full_masks()
-    luma = samples(picture)[0]
+    luma = samples(one.image)[0]
     assert (luma[first & ~second] == encoding.codes(PALETTE[4])[0]).all()
     assert (luma[second] == encoding.codes(PALETTE[1])[0]).all()
     assert (luma[~first & ~second] == encoding.codes((0, 0, 0))[0]).all()
