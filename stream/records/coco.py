@@ -20,6 +20,7 @@ from stream.records.entries import (
     size_of,
     text,
     threshold_in,
+    tracker_in,
     whole,
 )
 
@@ -80,7 +81,7 @@ class CocoFile(RecordsFile):
         classes = known.get("classes")
         try:
             start = number(known.get("start", 0), "start", 0)
-            threshold = threshold_in(known)
+            threshold, tracker = threshold_in(known), tracker_in(known)
         except ValueError as error:
             self.refuse("info", str(error))
         self.about = About(
@@ -92,6 +93,7 @@ class CocoFile(RecordsFile):
             model=str(known.get("model", "")),
             start=start,
             threshold=threshold,
+            tracker=tracker,
         )
 
     def _image(self, image: Mapping[str, object], place: str) -> None:

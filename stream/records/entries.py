@@ -37,6 +37,7 @@ class About:
         model: the model's name; "" where it does not say.
         start: seconds into the footage that are its time 0.
         threshold: which score objects were asked to have, 0..1; None where it does not say.
+        tracker: the name of what followed them; "" where it does not say.
     """
 
     source: str = ""
@@ -46,6 +47,7 @@ class About:
     model: str = ""
     start: float = 0.0
     threshold: float | None = None
+    tracker: str = ""
 
 
 @dataclass(slots=True)
@@ -245,6 +247,16 @@ def threshold_in(head: Mapping[str, object]) -> float | None:
     options = head.get("options")
     asked = options.get("threshold") if isinstance(options, dict) else None
     return None if asked is None else number(asked, "threshold", 0, 1)
+
+
+def tracker_in(head: Mapping[str, object]) -> str:
+    """The name of what followed the objects, likewise; "" where nothing says it.
+
+    Raises:
+        MisreadError: what stands there is no name.
+    """
+    options = head.get("options")
+    return text(options.get("tracker", ""), "tracker") if isinstance(options, dict) else ""
 
 
 def _shown(value: object) -> str:

@@ -20,6 +20,7 @@ from stream.records.entries import (
     size_of,
     text,
     threshold_in,
+    tracker_in,
     whole,
 )
 
@@ -108,6 +109,7 @@ class LinesFile(RecordsFile):
                 model=text(line.get("model", ""), "model"),
                 start=number(line.get("start", 0), "start", 0),
                 threshold=threshold_in(line),
+                tracker=tracker_in(line),
             )
         except ValueError as error:
             self.refuse(self._place, str(error))

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream import tracking
 from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.likeness import nearest
-from stream.options import CutOptions, ModelOptions
+from stream.options import CutOptions, ModelOptions, TrackingOptions
 from stream.records import open_records
 from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
@@ -38,9 +39,6 @@ _SAME = Fraction(1, 1000) + Fraction(1, 1_000_000)
 _PART_OF_TICK = Fraction(9, 20)
 
 _AHEAD = 3
-
-_FOLLOWED = 0.4
-"""Of the threshold: who was followed with less is shown by no tracker."""
 
 _HELD = 1000
 """Entries of later photos that are held, where they are in another order than the photos."""
@@ -73,7 +71,7 @@ class Replay(Schedule):
         self._model = model
         made, asked = self._file.about.threshold, model.threshold
         again = made is not None and asked is not None and asked <= made
-        self._least = _FOLLOWED if again else 1.0
+        self._least = _followed(self._file.about.tracker) if again else 1.0
         self._cut = cut
         self.threshold = 0.0 if model.threshold is None else model.threshold
         # Where a part is taken, its beginning is time 0, here and in the records.
@@ -336,6 +334,19 @@ class Replay(Schedule):
             raise UsageError(
                 f"{self._file.path} has no times, so that --start cannot be used with it"
             )
+
+
+def _followed(tracker: str) -> float:
+    """Which share of the threshold whom a tracker shows has at least.
+
+    Args:
+        tracker: the name of the one that made the records; where they do not say it, or it is not
+            installed here, the usual one stands for it.
+    """
+    if tracker == tracking.NONE:
+        return 1.0
+    name = tracker if tracker in tracking.KIND else TrackingOptions().tracker
+    return tracking.KIND.get(name).floor
 
 
 def _of_classes(found: Instances, kept: frozenset[str]) -> Instances:

@@ -415,9 +415,26 @@ def test_who_was_followed_below_the_threshold_stays_where_it_is_asked_for_again(
         (0.6, None): 3, (0.6, 0.5): 3, (0.6, 0.6): 2, (0.6, 0.61): 1,
         (None, None): 3, (None, 0.5): 1, (None, 0.6): 1, (None, 0.61): 1,
     }  # fmt: skip
-    records.write_text(json.dumps(head | {"options": {"threshold": "high"}}))
-    with pytest.raises(UsageError, match="line 1: threshold is a number"):
-        masks(clip, records, tmp_path)
+    for key, wrong, said in (("threshold", "high", "is a number"), ("tracker", 3, "is")):
+        records.write_text(json.dumps(head | {"options": {key: wrong}}))
+        with pytest.raises(UsageError, match=f"line 1: {key} {said}"):
+            masks(clip, records, tmp_path)
+
+
+def test_who_was_followed_is_who_the_tracker_of_the_records_shows(clip, tmp_path):
+    objects = [
+        {"class": "person", "score": score, "box": [left, 20, left + 12, 80]}
+        for left, score in zip((5, 35, 65, 95), (0.9, 0.5, 0.3, 0.2), strict=True)
+    ]
+    head = {"stream": 1, "size": [120, 160], "classes": ["person"]}
+    line = {"frame": 0, "time": 0, "objects": objects}
+    records, shown = tmp_path / "found.ndjson", {}
+    for tracker in ("motion", "steady", "none", "of nobody here", ""):
+        options = {"options": {"threshold": 0.6, "tracker": tracker}}
+        records.write_text("\n".join(map(json.dumps, [head | options, line])))
+        _, sizes = masks(clip, records, tmp_path, threshold=0.6, limit=1)
+        shown[tracker] = sizes[0] / (12 * 60)
+    assert shown == {"motion": 3, "steady": 2, "none": 1, "of nobody here": 3, "": 3}
 
 
 def test_covers_go_by_class_and_threshold_as_where_the_model_looks(clip, tmp_path):
