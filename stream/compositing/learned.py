@@ -22,6 +22,8 @@ from stream.compositing.soft import EDGE
 from stream.errors import ModelError, first_line
 from stream.pixels import rgb_to_yuv
 from stream.roi import Window
+from stream.runtime_words import failure_of
+from stream.scarcity import scarcity
 
 if TYPE_CHECKING:
     from stream.inference.onnx_runtime import InferenceSession
@@ -91,6 +93,7 @@ class Learned:
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise ModelError(f"the refiner {file} cannot be opened: {first_line(error)}") from error
         self._session: InferenceSession = session
+        self._file = file
         self.classes = _checked(file, session, told)
 
     def __call__(self, seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -102,8 +105,21 @@ class Learned:
 
         Returns:
             uint8 [H, W], in which 128 and above is the object.
+
+        Raises:
+            ModelError: it fails.
         """
-        (mask,) = self._session.run([OUTPUT], {INPUT: seen[None]})
+        try:
+            (mask,) = self._session.run([OUTPUT], {INPUT: seen[None]})
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            layer, cause = failure_of(str(error))
+            if (scarce := scarcity(error)) is not None:
+                cause = "; ".join(scarce)
+            where = f" in {layer}" if layer else ""
+            raise ModelError(
+                f"the refiner {self._file} failed{where}: {cause} (without --refiner edges are as "
+                "the model has them)"
+            ) from error
         return np.asarray(mask[0], np.uint8)
 
 

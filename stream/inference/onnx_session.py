@@ -8,9 +8,10 @@ from pathlib import Path
 from stream.errors import ModelError, ProviderError
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import UnavailableError, loading_problem, runtime
-from stream.inference.refusals import about_model, model_problem, plain
+from stream.inference.refusals import about_model, model_problem
 from stream.inference.route import Route
 from stream.inference.session_options import session_options
+from stream.runtime_words import plain
 
 _NOT_ON_CARDS = ["ConstantSharing"]
 """Makes one tensor of equal constants. A node that wants one in its device's memory and the other

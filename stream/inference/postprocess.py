@@ -201,9 +201,9 @@ def _check(raw: Raw, classes: int) -> None:
         or (raw.mask_boxes is not None and raw.mask_boxes.shape != (count, 4))
     ):
         raise ModelError(
-            f"the model's answer breaks the contract: boxes {shapes[0]}, scores {shapes[1]}, "
+            f"its answer breaks the contract: boxes {shapes[0]}, scores {shapes[1]}, "
             f"labels {shapes[2]}, masks {shapes[3]}"
         )
     if count and (raw.labels.min() < 0 or raw.labels.max() >= classes):
         worst = int(raw.labels.max() if raw.labels.max() >= classes else raw.labels.min())
-        raise ModelError(f"the model answered with label {worst}, but it names {classes} classes")
+        raise ModelError(f"it answered with label {worst}, but names {classes} classes")

@@ -8,17 +8,6 @@ import re
 from stream.inference.onnx_file import DAMAGED
 from stream.inference.providers import runtime
 
-# ONNX Runtime's messages start with where in its source they were raised.
-_ORIGIN = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed:)?")
-_SOURCE = re.compile(r"^\S+\.(?:cc|h|cpp):\d+ .*?\)(?: const)? (?=[A-Z])")
-
-
-def plain(message: str) -> str:
-    """The first sentence of an ONNX Runtime message, without its own source's whereabouts."""
-    line = next((part for part in message.splitlines() if part.strip()), "no reason given")
-    line = _SOURCE.sub("", _ORIGIN.sub("", line)).strip()
-    return line.rstrip(".")
-
 
 def about_model(error: Exception, sentence: str) -> bool:
     """Whether the model is the cause, wherever it is to run; `sentence` as `plain` makes it."""

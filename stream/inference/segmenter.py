@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from av.video.frame import VideoFrame
 
-from stream.errors import ModelError, UsageError, first_line
+from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import DEFAULT, find
 from stream.inference.contract import INPUT, Metadata, Resize, outputs_to_read
-from stream.inference.nvidia import NONE, failure
+from stream.inference.failures import BROKEN, Sizes, why
 from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
@@ -232,6 +232,12 @@ class Segmenter:
     def _any_size(self) -> bool:
         return self._session.input_size == (None, None)
 
+    @property
+    def _sizes(self) -> Sizes:
+        if not self._any_size:
+            return "one"
+        return "own" if self.metadata.resize.mode in ("native", "shortest_edge") else "chosen"
+
     def sharing(self) -> Segmenter:
         """The same loaded model, with thresholds, classes, views and input size of its own."""
         return copy(self)
@@ -310,7 +316,7 @@ class Segmenter:
         """Runs the model; boxes are in pixels of its input, arrays are the caller's own.
 
         Raises:
-            ModelError: the model fails; the message names the provider and the cause.
+            ModelError: the model fails; the message names the provider, the layer and the cause.
         """
         try:
             seen = [Seen(self._answer(one), one) for one in (prepared, *prepared.others)]
@@ -318,11 +324,8 @@ class Segmenter:
                 return seen[0].raw
             return joined(seen, self._resize.geometry(*prepared.geometry.picture))
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            cause, advice = failure(str(error)) if self._session.route.library else NONE
-            told = f"{cause}; {advice}" if cause else first_line(error)
-            raise ModelError(
-                f"the model {self.name!r} failed on {self.provider}: {told}"
-            ) from error
+            told = why(error, self._session.route, prepared.geometry.picture, self._sizes)
+            raise ModelError(f"the model {self.name!r} failed on {self.provider}{told}") from error
 
     def _answer(self, prepared: Prepared) -> Raw:
         return self._session.handles.run(
@@ -344,14 +347,17 @@ class Segmenter:
             ModelError: the answer breaks the contract.
         """
         self._watch.see(raw)
-        return to_instances(
-            raw,
-            prepared.geometry,
-            self.names,
-            threshold=self.threshold if threshold is None else threshold,
-            mask_threshold=self.mask_threshold,
-            classes=self._classes,
-        )
+        try:
+            return to_instances(
+                raw,
+                prepared.geometry,
+                self.names,
+                threshold=self.threshold if threshold is None else threshold,
+                mask_threshold=self.mask_threshold,
+                classes=self._classes,
+            )
+        except ModelError as error:
+            raise ModelError(f"the model {self.name!r} is of no use: {error}; {BROKEN}") from error
 
     def expect(self, width: int, height: int) -> None:
         """Prepares for pictures of this size, in pixels, which are found in less time from then on.

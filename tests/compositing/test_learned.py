@@ -212,3 +212,21 @@ def test_a_refiner_of_ones_own_draws_the_classes_that_it_learnt(tmp_path):
     dog, person = found_in(true, "dog"), found_in(true)
     assert np.array_equal(alpha(bgr, dog, own), alpha(bgr, person, LEARNED))
     assert np.array_equal(alpha(bgr, person, own), alpha(bgr, person, FILTER))
+
+
+def test_a_refiner_that_fails_says_which_and_what_to_do(monkeypatch):
+    refiner = bundled()
+
+    class Failing:
+        def run(self, outputs, inputs):
+            raise RuntimeError(
+                "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Conv "
+                "node. Name:'/up/Conv' Status Message: of no use"
+            )
+
+    monkeypatch.setattr(refiner, "_session", Failing())
+    with pytest.raises(
+        ModelError, match=r"default\.onnx failed in its layer '/up/Conv' \(Conv\)"
+    ) as said:
+        refiner(np.zeros((*SHAPES[0], 4), np.uint8))
+    assert "of no use (without --refiner" in str(said.value)

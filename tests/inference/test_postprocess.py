@@ -172,9 +172,9 @@ def test_the_answer_is_the_callers_own() -> None:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (raw_of([[0, 0, 1, 1]], labels=[3]), "label 3, but it names 3 classes"),
+        (raw_of([[0, 0, 1, 1]], labels=[3]), "it answered with label 3, but names 3 classes"),
         (raw_of([[0, 0, 1, 1]], labels=[-1]), "label -1"),
-        (raw_of([[0, 0, 1, 1]] * 3, labels=[0, 4, 3]), "label 4, but it names 3 classes"),
+        (raw_of([[0, 0, 1, 1]] * 3, labels=[0, 4, 3]), "label 4, but names 3 classes"),
         (raw_of([[0, 0, 1, 1]] * 3, labels=[1, -1, -2]), "label -2"),
         (raw_of([[0, 0, 1, 1]] * 2, labels=[3, -1]), "label 3"),
         (raw_of([[0, 0, 1, 1]])._replace(boxes=np.ones((1, 5), np.float32)), "contract: boxes"),
