@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stream.errors import first_line
 from stream.version import __version__
+from stream.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -155,7 +156,9 @@ def _processor() -> Iterator[Finding]:
 
     found, memory = processor(), installed()
     features = ", ".join(sorted(found.features)) or "not known"
-    yield Finding("processor", "model", "note", f"{found.model}, {found.cores} cores usable")
+    yield Finding(
+        "processor", "model", "note", f"{found.model}, {counted(found.cores, 'core')} usable"
+    )
     yield Finding("processor", "features", "note", features)
     speed = "int8 models are the fast ones" if found.fast_int8 else "float32 models are preferred"
     yield Finding("processor", "on the CPU", "note", speed)
@@ -238,7 +241,8 @@ def _kept() -> Finding:
     kinds = ("graphs", "openvino", "tensorrt", "coreml")
     kept = [one for kind in kinds for one in folder.glob(f"{kind}/**/*") if one.is_file()]
     size = sum(one.stat().st_size for one in kept) / 1e6
-    detail = f"{len(kept)} files, {size:.0f} MB in {folder}, for quicker starts; may be removed"
+    files = f"{counted(len(kept), 'file')}, {size:.0f} MB in {folder}"
+    detail = f"{files}, for quicker starts; may be removed"
     return Finding("models", name, "note", detail)
 
 

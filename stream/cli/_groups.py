@@ -129,7 +129,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         metavar = leaf.option.metavar or _metavar(leaf)
     if leaf.option.short:
         names.append(leaf.option.short)
-    title = _PANELS.get(leaf.group.__name__, leaf.group.__name__.removesuffix("Options"))
+    title = _title(leaf)
     option = typer.Option(
         *names,
         help=help_of(leaf),
@@ -144,6 +144,12 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         default=None,
         annotation=Annotated[hint, option],
     )
+
+
+def _title(leaf: Leaf) -> str:
+    """The heading that an option stands under; a command's own part of a group stands under its."""
+    group = leaf.group.__name__.removeprefix("_")
+    return _PANELS.get(group, group.removesuffix("Options"))
 
 
 def _looks() -> Iterable[str]:
@@ -198,7 +204,7 @@ def _negation(leaf: Leaf) -> inspect.Parameter:
         _no(leaf),
         help=f"The same as {leaf.flag} {leaf.option.off}. [default: off]",
         show_default=False,
-        rich_help_panel=_PANELS.get(leaf.group.__name__),
+        rich_help_panel=_title(leaf),
     )
     return inspect.Parameter(
         f"no_{leaf.name}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stream.errors import StreamError
 from stream.fleet.parts import PartKey
 from stream.fleet.task import Done, Task
+from stream.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Need:
 
     def __str__(self) -> str:
         return (
-            f"{self.cores} cores"
+            counted(self.cores, "core")
             + (f" and {self.gpus:g} GPUs" if self.gpus else "")
             + (f" and {self.memory:g} GiB of memory" if self.memory else "")
         )

@@ -31,6 +31,7 @@ from stream.inference.watch import Watch
 from stream.instances import UNSURE, Instances
 from stream.one_process import stays
 from stream.rgb import check_size
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.inference.gatherer import Gatherer
@@ -149,7 +150,8 @@ class Segmenter:
         return made
 
     def __repr__(self) -> str:
-        return f"Segmenter({self.name!r}, {self.provider}, {len(self.names)} classes)"
+        classes = counted(len(self.names), "class", "classes")
+        return f"Segmenter({self.name!r}, {self.provider}, {classes})"
 
     @property
     def metadata(self) -> Metadata:

@@ -238,7 +238,11 @@ class Handles:
             again = self._again
         told = []
         if again:
-            told.append(f"{again} pictures were inferred once more, by themselves")
+            told.append(
+                "1 picture was inferred once more, by itself"
+                if again == 1
+                else f"{again} pictures were inferred once more, by themselves"
+            )
         if self._most is not None:
             told.append(f"no more than {self._most} sizes of input are kept ready at once")
         if self._at_once is not None:

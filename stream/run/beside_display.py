@@ -26,6 +26,7 @@ from stream.run.schedule import Schedule
 from stream.run.turns import Turns
 from stream.run.unsure import BETWEEN, anybody, looked_at
 from stream.timing import timed
+from stream.words import counted
 
 _PATIENCE = 0.75
 """Share of the time between two frames that a frame waits for its own inference. The rest is for
@@ -186,8 +187,8 @@ class BesideDisplay(Schedule):
         if not counts.inferred and not counts.propagated:
             return ()  # nobody looked
         told = [
-            f"{self.inferences} frames inferred; {counts.inferred} shown with their own inference, "
-            f"{counts.propagated} with masks carried by motion"
+            f"{counted(self.inferences, 'frame')} inferred; {counts.inferred} shown with their own "
+            f"inference, {counts.propagated} with masks carried by motion"
         ]
         told += [*self._finder.remarks, *self._companions.remarks(self._finder.detector)]
         if self._held.longest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.run.finder import Detector
+from stream.words import counted
 
 
 @dataclass(slots=True)
@@ -43,7 +44,9 @@ class Companions:
         """What came of it, a sentence each."""
         told = []
         if self.together:
-            told.append(f"{self.together} frames inferred together with other sources' pictures")
+            told.append(
+                f"{counted(self.together, 'frame')} inferred together with other sources' pictures"
+            )
         if detector.gatherer is not None and detector.gatherer.batches.remark:
             told.append(detector.gatherer.batches.remark)
         return told

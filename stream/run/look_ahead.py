@@ -110,8 +110,8 @@ class LookAhead(Schedule):
         if not self.propagated:
             return again
         told = (
-            f"inference ran on {self.inferred} frames; to the other {self.propagated} masks were "
-            "carried by motion"
+            f"inference ran on {counted(self.inferred, 'frame')}; to the other {self.propagated} "
+            "masks were carried by motion"
         )
         if self._hides:
             told += (

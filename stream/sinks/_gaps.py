@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from stream.sinks._containers import ContainerKind
+from stream.words import counted
 
 # Pictures that are shown before one is that was decoded before them, at most.
 _CLOSE = 4
@@ -80,9 +81,10 @@ class Gaps:
                 else f"{many} pauses of {seconds:.1f} s together are left out"
             )
         if self.repeated and self._grid:
+            verb = "is" if self.repeated == 1 else "are"
             said.append(
-                f"{self.repeated} pictures are there twice, since {ending} holds a constant frame "
-                "rate only and the next came later"
+                f"{counted(self.repeated, 'picture')} {verb} there twice, since {ending} holds a "
+                "constant frame rate only and the next came later"
             )
         elif self.repeated and self._longest is not None:
             seconds = float(self._longest * self._tick)

@@ -29,6 +29,7 @@ from stream.sinks._transmission import (
     scheme_of,
 )
 from stream.sinks.base import Sink
+from stream.words import counted
 
 _log = logging.getLogger(__name__)
 
@@ -279,7 +280,8 @@ class NetworkSink(Sink):
             times = "once" if self._gone == 1 else f"{self._gone} times"
             found.append(f"{self.name} went away {times} and was connected to again")
         if self._gone or self._missed > float(self._info.rate or 30):
-            found.append(f"{self._missed} frames were not sent to {self.name}: it was not there")
+            frames, verb = counted(self._missed, "frame"), "was" if self._missed == 1 else "were"
+            found.append(f"{frames} {verb} not sent to {self.name}: it was not there")
         return found
 
 

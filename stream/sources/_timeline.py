@@ -65,8 +65,10 @@ class Timeline:
         found = []
         if self.nudged:
             found.append(
-                f"{self.nudged} pictures had no usable time of their own and were placed after the "
-                "one before them"
+                "1 picture had no usable time of its own and was placed after the one before it"
+                if self.nudged == 1
+                else f"{self.nudged} pictures had no usable time of their own and were placed "
+                "after the one before them"
             )
         for what, count in (("starts over", self.splices), ("jumps ahead", self.leaps)):
             if count:

@@ -234,6 +234,9 @@ def test_every_command_has_help(stream):
         assert option in options, option
 
 
+HEADING = re.compile(r"[A-Z][a-z ]+").fullmatch
+
+
 @pytest.mark.parametrize("columns", ["80", "60"])
 def test_help_is_whole_and_plain_at_any_width(stream, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
@@ -249,6 +252,8 @@ def test_help_is_whole_and_plain_at_any_width(stream, monkeypatch, columns):
         ), usage
         text, _, examples = rest.partition("Examples:\n")
         assert "..." not in text, "a summary is cut short"
+        headings = re.findall(r"^(\S[^:\n]*):$", text, re.MULTILINE)
+        assert len(set(headings)) == len(headings) and all(map(HEADING, headings)), headings
         for line in text.splitlines():
             # A name that is wider than the page has a line to itself.
             alone = re.fullmatch(r"  -[^ ]+(, --[^ ]+| / --[^ ]+)?( [^ ]+)?", line)
