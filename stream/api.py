@@ -22,9 +22,11 @@ from stream.run.interrupt import interrupted_later
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
-from stream.run.setup import Prepared, execute, is_live, prepared
+from stream.run.setup import Prepared, execute, has_pictures, is_live, prepared
+from stream.run.unused import refuse_unpainted
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
+from stream.sinks.nothing import NOTHING
 from stream.sources.base import Target
 from stream.twins import Twins
 
@@ -199,6 +201,8 @@ def process(
         picture, files = grouped(PictureOptions, rest), grouped(OutputOptions, rest)
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
         plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
+        seen = [one for one in plan.outputs if one.target != NOTHING]
+        refuse_unpainted(picture, seen, photos=has_pictures(plan.source))
     if on_frame is not None and not callable(on_frame):
         raise UsageError(f"on_frame is a function that takes a frame, not {shown(on_frame)}")
     called = cast("OnFrame | None", on_frame)

@@ -61,6 +61,8 @@ def _keyword(flag: re.Match[str]) -> str:
             if leaf.flag == f"--{flag[2]}":
                 plain = leaf.kind is bool
                 return f"{name}={not flag[1]}" if plain else name
+    if flag[2] in leaves(TrackingOptions):
+        return "track"
     return flag[0]  # another program's, or none of ours
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stream.count_options import CountOptions
+from stream.errors import UsageError
 from stream.input_options import (
     CameraOptions,
     CutOptions,
@@ -131,6 +132,13 @@ class TrackingOptions:
         "Keep what is in view while its score dips a little below the threshold, so that masks "
         "do not come and go; --no-steady is --tracker none.",
     )
+
+    def __post_init__(self) -> None:
+        if not self.steady and self.tracker not in ("motion", "none"):
+            raise UsageError(
+                f"--no-steady takes each frame for itself, without --tracker {self.tracker}; leave "
+                "out one of them"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream.errors import UsageError
 from stream.option import option, parse_names
 
 
@@ -76,3 +77,14 @@ class ServeOptions:
     patience: float = option(
         10.0, "Seconds without a picture after which /healthz says that a source fails.", low=0.5
     )
+
+    def __post_init__(self) -> None:
+        if self.key is not None and self.certificate is None:
+            raise UsageError("--key is a certificate's; name that with --certificate")
+        if self.certificate is not None and self.tls is False:
+            raise UsageError("--no-tls serves without --certificate; leave out one of them")
+        if self.more_models and not self.controls:
+            raise UsageError(
+                "--more-models are for pages to choose from, which --no-controls keeps them from; "
+                "leave out one of them"
+            )

@@ -29,8 +29,13 @@ def listed(numbers: Sequence[int], one: str) -> str:
         numbers: at least one.
         one: what one of them is called.
     """
-    *first, last = map(str, numbers)
-    return f"{one}s {', '.join(first)} and {last}" if first else f"{one} {last}"
+    return f"{one}{'s' if len(numbers) > 1 else ''} {joined(list(map(str, numbers)))}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names in a sentence: "one", "one and another", "one, another and a third"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def called(name: str) -> str:

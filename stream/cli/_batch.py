@@ -183,6 +183,24 @@ def output_name(path: Path, *, made: Endings, whole: bool = False) -> str:
     return path.name if path.suffix.lower() in made.videos else f"{own}{made.usual}"
 
 
+def check_skipping(batch: BatchOptions, masks: str | None, *, others: bool) -> None:
+    """Refuses to look for results that say nothing of how far a run came.
+
+    Args:
+        batch: whether inputs are left out whose result is there.
+        masks: the folder for masks; None for none.
+        others: whether there are other results.
+
+    Raises:
+        UsageError: masks are all that there is.
+    """
+    if batch.skip_existing and masks is not None and not others:
+        raise UsageError(
+            "--skip-existing goes by videos, pictures and records, and --masks alone writes none; "
+            "leave it out, or write --records too"
+        )
+
+
 def check_named(*files: Path | None, several: bool) -> None:
     """Makes sure that every input has a file of its own where each needs one.
 

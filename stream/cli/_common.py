@@ -121,7 +121,7 @@ def outputs(
     """What a live run goes to: where it is shown, and each of the files.
 
     Raises:
-        UsageError: two of them have the same name.
+        UsageError: two of them have the same name, or nothing shows the look asked for.
     """
     picture, pasted = with_masks(masks, asked.picture, asked.files)
     shown = () if live.display == "none" else (OutputPlan(live.display, picture),)
@@ -131,7 +131,11 @@ def outputs(
     twins: Twins[bool] = Twins()
     if any(twins.take(one, True) for one in named):
         raise UsageError("an output is named twice; give each a name of its own")
-    return (*shown, *written(files_of, records, picture, asked.files), *pasted)
+    all_of_them = (*shown, *written(files_of, records, picture, asked.files), *pasted)
+    from stream.run.unused import refuse_unpainted
+
+    refuse_unpainted(asked.picture, all_of_them)
+    return all_of_them
 
 
 def written(

@@ -10,6 +10,7 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
+from stream.options import InputOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 
@@ -34,7 +35,7 @@ def demo(
     with resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as clip:
         target = output or str(_free_name(Path("stream-demo.mp4")))
         plan = RunPlan(
-            SourcePlan(str(clip)),
+            SourcePlan(str(clip), InputOptions(replay=asked.replay)),
             (OutputPlan(target, asked.picture, asked.files),),
             asked.model,
             asked.tracking,

@@ -13,6 +13,7 @@ from stream.cli._batch import (
     BatchOptions,
     Task,
     check_named,
+    check_skipping,
     match_outputs,
     refuse_twins,
 )
@@ -63,6 +64,7 @@ def file(
     made = endings_for(asked.picture)
     records, masks = beside.records, beside.masks
     needed = not records and masks is None
+    check_skipping(batch, masks, others=bool(records or output))
     several = len(found.files) > 1 or found.folders
     check_named(asked.replay.from_records, asked.counts.plot, several=several)
     tasks = [
@@ -100,6 +102,8 @@ def file(
 def _plan(
     task: Task, asked: common.Common, source: InputOptions, masks: str | None, *, several: bool
 ) -> RunPlan:
+    from stream.run.unused import refuse_unpainted
+
     place = _masked(task) if several else None
     source = replace(
         source,
@@ -107,6 +111,7 @@ def _plan(
     )
     picture, pasted = common.with_masks(masks, asked.picture, asked.files, place)
     outputs = (*common.written(task.outputs, task.records, picture, asked.files), *pasted)
+    refuse_unpainted(asked.picture, outputs)
     return RunPlan(
         SourcePlan(str(task.source), source, task.name if task.alike else ""),
         outputs,

@@ -12,6 +12,7 @@ import typer
 from stream.cli import _common as common
 from stream.cli._batch import (
     BatchOptions,
+    check_skipping,
     folder_of,
     photo_beside,
     photo_name,
@@ -74,8 +75,10 @@ def image(
     common.check_format((), files)
     from stream.cli._runs import folders_made, run_pictures, save_or_none
     from stream.run.opening import endings_for
+    from stream.run.unused import refuse_unpainted
     from stream.sources.folders import PICTURE_ENDINGS
 
+    check_skipping(batch, beside.masks, others=bool(output or beside.records))
     into = (output, beside.masks)
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive, into=into)
     for line in found.left_out:
@@ -106,6 +109,7 @@ def image(
             ]
     elif batch.skip_existing and targets and all(Path(one).exists() for one in targets):
         paths = []
+    refuse_unpainted(asked.picture, (*outputs, *pasted), photos=True)
     if not paths:
         common.say("every result is there already", quiet=run.quiet)
         return

@@ -49,7 +49,11 @@ def webcam(
         return
     if camera_options.as_camera and not cameras and camera_options.device is None:
         raise UsageError("--as-camera plays a file: name it with --device FILE")
-    if cameras and len(cameras) > 1 and camera_options.device is not None:
+    if cameras and camera_options.device is not None:
+        if len(cameras) == 1:
+            raise UsageError(
+                f"--device and {cameras[0]!r} name a source each; leave out one of them"
+            )
         raise UsageError("--device names one camera; name several one after another, without it")
     options = InputOptions(replay=asked.replay, camera=camera_options)
     plans = plans_of(

@@ -246,7 +246,8 @@ class Steps:
                 for item in source:
                     sink.write(item)
                     self._life()
-            said += [*sink.remarks, *unused(self._plan.outputs, photos=False)]
+            plan = self._plan
+            said += [*sink.remarks, *unused(plan.outputs, photos=False, counts=plan.counts)]
             return Made(len(times), (*source.remarks, *said))
 
     def whole(self, found: Sequence[Place]) -> Made:

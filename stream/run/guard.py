@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.files import by_identity, check_replaceable, identity, same_file
+from stream.groups import changed
 from stream.names import NAME
 from stream.options import ModelOptions
 from stream.run.plan import RunPlan
@@ -40,6 +41,12 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
         if getattr(plan.model, name) != getattr(usual, name):
             option = name.replace("_", "-")
             raise UsageError(f"--from paints without the model; leave out --{option}")
+    followed = changed(plan.tracking)
+    if followed:
+        option = "tracker" if "tracker" in followed else "no-steady"
+        raise UsageError(
+            f"--from takes the numbers that records hold, and follows nothing; leave out --{option}"
+        )
     path = plan.source.place(path)
     if not path.is_file():
         raise UsageError(f"there are no records {path}")

@@ -37,7 +37,7 @@ from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule
 from stream.run.turns import Turns
-from stream.run.unused import unused
+from stream.run.unused import refuse_unpainted, unused
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
 from stream.words import kind_with_article
@@ -117,6 +117,7 @@ def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     live, photos = is_live(plan.source), has_pictures(plan.source)
     for output in plan.outputs:
         check_output(output, inputs, live=live, photos=photos)
+        refuse_unpainted(output.picture, plan.outputs, photos=photos)
     tracking.make(plan.tracking.tracker)
     plot = plot_of(plan)
     if plot is not None:
@@ -304,6 +305,7 @@ def execute(
             model=plan.model,
             recording=plan.live,
             live=run.source.info.live,
+            counts=plan.counts,
         )
         account = ready.account(console, [*remarks, *_said_of(ready, segmenter), *vain])
         info, provider = run.source.info, ready.segmenter.provider

@@ -94,6 +94,7 @@ class Part(Aside):
             model=plan.model,
             recording=plan.live,
             live=True,
+            counts=plan.counts,
         )
         self._plan = replace(plan, outputs=tuple(o for o in plan.outputs if o.target != WINDOW))
         self._segmenter = segmenter

@@ -1,0 +1,46 @@
+"""Options of which one would do nothing beside another are refused, before any work."""
+
+import cv2
+import numpy as np
+import pytest
+
+import stream as library
+from stream.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("file CLIP --records found.ndjson --look blur", "--look blur is about pictures"),
+        ("file CLIP --masks masks --look blur", "--look blur is about pictures"),
+        ("file CLIP --records found.csv --split object", "--split is about pictures"),
+        ("image PHOTO --records found.json --crop", "--crop is about pictures"),
+        ("webcam pattern --no-display --masks masks --look hide", "--look hide is about pictures"),
+        ("file CLIP -o a.mp4 --tracker bytetrack --no-steady", "leave out one of them"),
+        ("demo --from found.ndjson --tracker steady", "leave out --tracker"),
+        ("demo --from found.ndjson --no-steady", "leave out --no-steady"),
+        ("demo --from found.ndjson -o out.mp4", "there are no records found.ndjson"),
+        ("file CLIP --masks masks --skip-existing", "--skip-existing goes by videos"),
+        ("image PHOTO --masks masks --skip-existing", "--skip-existing goes by videos"),
+        ("webcam pattern --device film.mp4 --no-display", "leave out one of them"),
+        ("serve pattern --key key.pem", "name that with --certificate"),
+        ("serve pattern --certificate cert.pem --no-tls", "leave out one of them"),
+        ("serve pattern --more-models other --no-controls", "leave out one of them"),
+    ],
+)
+def test_it_is_refused(stream, clip, tmp_path, options, words):
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), np.zeros((48, 64, 3), np.uint8))
+    words_of = {"CLIP": str(clip), "PHOTO": str(photo)}
+    result = stream(*(words_of.get(one, one) for one in options.split()))
+    assert result.code == 2 and words in result.err and "Traceback" not in result.err
+    assert not (tmp_path / "masks").exists()
+
+
+def test_in_python_too(clip, bright, tmp_path):
+    with pytest.raises(UsageError, match=r"look blur is about pictures"):
+        library.process(clip, masks=tmp_path / "masks", look="blur", model=str(bright))
+    with pytest.raises(UsageError, match=r"leave out track"):
+        library.process(
+            clip, tmp_path / "out.mp4", from_records=tmp_path / "found.ndjson", track="steady"
+        )
