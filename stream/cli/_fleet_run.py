@@ -17,6 +17,7 @@ from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_wanted import (
     come_since,
     refuse_foreign,
+    refuse_shared,
     want_again_what_is_gone,
     wanted_of,
     without_results,
@@ -54,8 +55,7 @@ def run_fleet(asked: RunPlan) -> None:
     """
     options = asked.fleet
     assert options is not None
-    if len(asked.outputs) != 1:
-        raise UsageError("a fleet has one output: the folder that the results go into")
+    _check_asked(asked, options)
     target, output = asked.source.target, asked.outputs[0].target
     inputs = [str(one) for one in (target if isinstance(target, tuple | list) else [target])]
     records = options.records or ()
@@ -65,7 +65,6 @@ def run_fleet(asked: RunPlan) -> None:
     from stream.fleet.places import whole
     from stream.sources.folders import VIDEO_ENDINGS
 
-    _check_parts(asked, options)
     check_reports(options, asked.run)
     path = ledger_path(output, options)
     if options.resume and not path.is_file():
@@ -74,7 +73,8 @@ def run_fleet(asked: RunPlan) -> None:
     looking = partial(said_while_it_takes, quiet=asked.run.quiet)
     with looking(f"looking for films in {without_secrets(', '.join(inputs))}"):
         films = find(inputs, VIDEO_ENDINGS, common.say_error, below=options.below)
-    found = without_results(films, output, path)
+        found = without_results(films, output, path)
+    refuse_shared(asked, found)
     plan = _plan(asked, len(records))
     with ExitStack() as opened:
         pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))
@@ -121,12 +121,19 @@ def _numbers_of(ledger: Ledger, wanted: Sequence[Wanted]) -> tuple[list[int], in
     return list(states), sum(state == State.DONE for state in states.values())
 
 
-def _check_parts(asked: RunPlan, options: FleetOptions) -> None:
-    """Refuses what parts cannot be done with.
+def _check_asked(asked: RunPlan, options: FleetOptions) -> None:
+    """Refuses what cannot be done with thousands of films, or with parts of them.
 
     Raises:
         UsageError: what, and what to do.
     """
+    if len(asked.outputs) != 1:
+        raise UsageError("a fleet has one output: the folder that the results go into")
+    if asked.outputs[0].picture.divided:
+        raise UsageError(
+            "--split and --crop make as many files of a film as there are objects, of which a "
+            "fleet keeps no account; `stream file FOLDER -o FOLDER` takes them"
+        )
     if options.part_minutes is None:
         return
     source = asked.source.options

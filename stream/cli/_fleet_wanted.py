@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import StreamError, UsageError
+from stream.names import namesakes
+from stream.run.plan import RunPlan, SourcePlan
 from stream.twins import Twins
 from stream.words import counted
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from stream.fleet.entries import Wanted
     from stream.fleet.finding import Input
     from stream.fleet.ledger import Ledger
-    from stream.run.plan import RunPlan
 
 
 def without_results(found: Sequence[Input], output: str, ledger: Path) -> list[Input]:
@@ -68,6 +69,9 @@ def wanted_of(
 ) -> list[Wanted]:
     """What is to be done with each input, and where its results go.
 
+    Inputs that only their endings tell apart keep these in the names of what is made of them:
+    `a.wmv.mp4` beside `a.mp4`, `a.wmv.csv` beside `a.mp4.csv`.
+
     Raises:
         UsageError: two inputs would have one result, or one would lie outside of the output.
     """
@@ -78,6 +82,7 @@ def wanted_of(
 
     made = endings_for(plan.outputs[0].picture)
     options = _fingerprint_of(plan)
+    alike = namesakes(Path(one.below) for one in found)
     wanted: list[Wanted] = []
     seen: Twins[str] = Twins()
     for one in found:
@@ -88,10 +93,12 @@ def wanted_of(
                 f"what comes of {shown(one.source)} would lie outside of {output}, as its name "
                 "has .. in it; leave it out, or write to object storage"
             )
-        video = below.with_name(output_name(below, made=made)).as_posix()
+        whole = below in alike
+        video = below.with_name(output_name(below, made=made, whole=whole))
+        plain = below if whole else video.with_suffix("")
         places = [
-            video,
-            *(Path(video).with_suffix(f".{end.lstrip('.')}").as_posix() for end in records),
+            video.as_posix(),
+            *(plain.with_name(f"{plain.name}.{end.lstrip('.')}").as_posix() for end in records),
         ]
         targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
         if any(is_same(one.source, place) for place in targets):
@@ -117,6 +124,29 @@ def _note(seen: Twins[str], target: str, source: str) -> None:
             f"{other} and {source} would both become {target}; give them separate output folders, "
             "or where they come from separate ones, name the folder above these with --below"
         )
+
+
+def refuse_shared(asked: RunPlan, found: Sequence[Input]) -> None:
+    """Refuses files that each film has one of, where two would have the same.
+
+    Raises:
+        UsageError: it is not named after films, or two have one name.
+    """
+    from stream.cli._batch import check_named
+    from stream.fleet.places import shown
+
+    files = [one for one in (asked.source.options.replay.from_records, asked.counts.plot) if one]
+    check_named(*files, several=len(found) > 1)
+    for file in files:
+        twins: Twins[str] = Twins()
+        for one in found:
+            target = SourcePlan(Path(one.below).name).place(file)
+            other = twins.take(str(target), one.source)
+            if other is not None:
+                raise UsageError(
+                    f"{target} would be for {shown(other)} and for {shown(one.source)}; do them "
+                    "one after the other, each with its own"
+                )
 
 
 def _fingerprint_of(plan: RunPlan) -> str:

@@ -12,7 +12,7 @@ import fsspec
 import pytest
 
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
-from stream.cli._fleet_run import _prepare, _say
+from stream.cli._fleet_run import _prepare, _say, run_fleet
 from stream.cli._fleet_wanted import come_since, refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table, said_while_it_takes
 from stream.errors import SinkError, StreamError, UsageError
@@ -21,7 +21,16 @@ from stream.fleet.finding import Input, find
 from stream.fleet.ledger import Ledger
 from stream.fleet.progress import Progress
 from stream.fleet_options import FleetOptions
-from stream.options import RunOptions
+from stream.groups import build
+from stream.option import Value
+from stream.options import (
+    CountOptions,
+    InputOptions,
+    ModelOptions,
+    PictureOptions,
+    RunOptions,
+)
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from tests import tiny_models
 from tests.fleet.clips import make_files
 from tests.fleet.doing import a_plan
@@ -58,11 +67,67 @@ def _done(ledger: Ledger, wanted: list[Wanted]) -> None:
         ledger.done(by_source[one.source], seconds=1.0, frames=1, node="here")
 
 
-def test_records_of_two_videos_of_one_name_are_refused(tmp_path: Path, model: Path) -> None:
-    make_files(tmp_path, "in/a.mkv", "in/a.mp4")
-    assert len(_wanted(model, tmp_path / "out", tmp_path / "in")) == 2
-    with pytest.raises(UsageError, match=r"a\.mkv and .*a\.mp4 would both become .*a\.ndjson"):
-        _wanted(model, tmp_path / "out", tmp_path / "in", records=["ndjson"])
+def test_films_that_only_their_endings_tell_apart_keep_these(tmp_path: Path, model: Path) -> None:
+    names = ("a.mkv", "a.mp4", "Clip.mp4", "clip.wmv", "b.wmv", "deep/Clip.mp4")
+    make_files(tmp_path, *(f"in/{name}" for name in names))
+    found = find([str(tmp_path / "in")], VIDEOS | {".wmv"})
+    made = wanted_of(found, "/out", a_plan(model), ["ndjson", ".csv"])
+    assert {Path(one.source).name: one.targets for one in made if "deep" not in one.source} == {
+        "a.mkv": ("/out/a.mkv", "/out/a.mkv.ndjson", "/out/a.mkv.csv"),
+        "a.mp4": ("/out/a.mp4", "/out/a.mp4.ndjson", "/out/a.mp4.csv"),
+        "Clip.mp4": ("/out/Clip.mp4", "/out/Clip.mp4.ndjson", "/out/Clip.mp4.csv"),
+        "clip.wmv": ("/out/clip.wmv.mp4", "/out/clip.wmv.ndjson", "/out/clip.wmv.csv"),
+        "b.wmv": ("/out/b.mp4", "/out/b.ndjson", "/out/b.csv"),
+    }
+    (deep,) = (one for one in made if "deep" in one.source)
+    assert deep.targets == ("/out/deep/Clip.mp4", "/out/deep/Clip.ndjson", "/out/deep/Clip.csv")
+
+
+def test_a_film_that_comes_later_takes_its_name_from_one_whose_ending_is_another(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    out, films = tmp_path / "out", tmp_path / "in"
+
+    def wanted() -> list[Wanted]:
+        return wanted_of(find([str(films)], VIDEOS | {".wmv"}), str(out), a_plan(model), [])
+
+    make_files(films, "a.wmv", "b.mp4")
+    _done(ledger, wanted())
+    assert (out / "a.mp4").read_text() == str(films / "a.wmv")
+    make_files(films, "a.mp4")
+    refuse_foreign(ledger, wanted(), overwrite=False)
+    ledger.want(wanted())
+    waiting = {Path(one.wanted.source).name for one in ledger.each(State.WAITING)}
+    assert waiting == {"a.wmv", "a.mp4"}, "and b.mp4 is done"
+    _done(ledger, wanted())
+    assert (out / "a.mp4").read_text() == str(films / "a.mp4")
+    assert (out / "a.wmv.mp4").read_text() == str(films / "a.wmv")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"split": "object"}, "--split and --crop make as many files"),
+        ({"crop": True}, "--split and --crop make as many files"),
+        ({"plot": Path("plot.png")}, "plot.png cannot be for several inputs"),
+        ({"from_records": Path("found.ndjson")}, "found.ndjson cannot be for several inputs"),
+        ({"from_records": Path("{name}.ndjson")}, r"a\.ndjson would be for .*a\.mp4 and for .*a"),
+    ],
+)
+def test_what_has_no_place_among_many_results_is_refused(
+    tmp_path: Path, model: Path, asked: dict[str, Value], words: str
+) -> None:
+    make_files(tmp_path, "in/a.mp4", "in/deep/a.mp4")
+    plan = RunPlan(
+        SourcePlan((str(tmp_path / "in"),), build(InputOptions, asked)),
+        (OutputPlan(str(tmp_path / "out"), build(PictureOptions, asked)),),
+        ModelOptions(str(model)),
+        counts=build(CountOptions, asked),
+        fleet=FleetOptions(),
+    )
+    with pytest.raises(UsageError, match=words):
+        run_fleet(plan)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("records", [["csv", ".csv"], ["mp4"]])
