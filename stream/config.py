@@ -33,7 +33,7 @@ from stream.errors import UsageError
 from stream.fleet_options import FleetOptions
 from stream.groups import Leaf, build, changed, leaves, read
 from stream.likeness import nearest
-from stream.names import NAME, WINDOW, at_home, name_of
+from stream.names import NAME, WINDOW, at_home, name_of, refuse_unknown_words
 from stream.option import Value
 from stream.options import (
     CountOptions,
@@ -243,6 +243,10 @@ class _Reader:
         if "to" not in table:
             raise self._error(place, "this output has no `to`: a file, an address or window")
         to = at_home(self._text_of((*place, "to"), "to", table["to"]))
+        try:
+            refuse_unknown_words(to)
+        except UsageError as error:
+            raise self._error((*place, "to"), f"to: {error}") from error
         picture = self._build(place, PictureOptions, given)
         return _Output(place, to, picture, self._build(place, OutputOptions, given))
 

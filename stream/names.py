@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stream.addresses import redact, split
+from stream.errors import UsageError
 
 NAME = "{name}"
 """What stands for a source's name: in the targets of its outputs, in its report's name."""
@@ -21,6 +22,8 @@ RESULT = ".stream"
 _NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
 _PIECE = re.compile(r".*-\d{8}T\d{6}(-\d+)?-head\.mp4")
+
+_BRACED = re.compile(r"\{\s*([A-Za-z_][\w.-]*)\s*(?:[:!][^{}]*)?\}")
 
 _ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Of a file on a server; what is written of it has an ending of its own."""
@@ -81,6 +84,42 @@ def below(target: str, folder: Path) -> str:
     parts = Path(target).parts
     at = next(place for place, part in enumerate(parts) if NAME in part)
     return str(Path(*parts[:at], folder, *parts[at:]))
+
+
+def unknown_word(target: str, known: Sequence[str] = (NAME,)) -> str:
+    """A word in braces in a path or an address that stands for nothing.
+
+    Args:
+        target: as it was typed.
+        known: the words that stand for something.
+
+    Returns:
+        the first one; "" where there is none. What is there under such a name is meant, and so is
+        what `./` stands before.
+    """
+    for found in _BRACED.finditer(target):
+        before, _, begun = target[: found.start()].rpartition("/")
+        name = f"{begun}{target[found.start() :].partition('/')[0]}"
+        there = os.path.lexists(f"{before}/{name}" if before else name)
+        plain = target.startswith("./") or f"{before}/".endswith("/./")
+        if found[0] not in known and not plain and not there:
+            return found[0]
+    return ""
+
+
+def refuse_unknown_words(target: str, known: Sequence[str] = (NAME,)) -> None:
+    """Refuses a word in braces that would be taken for a part of a file's name.
+
+    Raises:
+        UsageError: it stands for nothing; the sentence says what does.
+    """
+    word = unknown_word(target, known)
+    if word:
+        does = f"{NAME} is the input's name" if known else "results have their inputs' names"
+        raise UsageError(
+            f"{word} stands for nothing in {redact(target)}: {does}, and ./ before a file says "
+            "that it is called so"
+        )
 
 
 def numbered(target: str) -> re.Match[str] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from stream.errors import UsageError
+from stream.names import refuse_unknown_words
 from stream.words import names_in
 
 T = TypeVar("T")
@@ -108,13 +109,14 @@ def parse_every(text: str) -> Every:
 
 
 def parse_file(text: str) -> Path:
-    """A file's name.
+    """A file's name, in which `{name}` may stand.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is none, or another word in braces stands in it.
     """
     if not text or "\0" in text:
         raise UsageError("it is empty" if not text else "a name cannot hold a zero byte")
+    refuse_unknown_words(text)
     return Path(text)
 
 

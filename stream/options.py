@@ -24,6 +24,7 @@ from stream.option import (
     Every,
     option,
     parse_every,
+    parse_file,
     parse_names,
     parse_select,
 )
@@ -365,6 +366,7 @@ class RunOptions:
         "except in a fleet, which has one report (see docs/report.md).",
         said="no report",
         metavar="FILE.json",
+        parse=parse_file,
     )
     save_config: Path | None = option(
         None,

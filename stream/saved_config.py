@@ -12,7 +12,7 @@ from stream.config import NOT_HERE, TABLES
 from stream.errors import SinkError, UsageError
 from stream.files import write_whole
 from stream.groups import changed, leaves
-from stream.names import NAME, not_at_home
+from stream.names import NAME, not_at_home, unknown_word
 from stream.options import InputOptions, OutputOptions, PictureOptions
 from stream.run.plan import RunPlan
 from stream.toml_lines import unfilled
@@ -100,7 +100,8 @@ def _written(value: object, *, file: bool) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_written(one, file=file) for one in value)}]"
     text = not_at_home(str(value)) if file else str(value)
-    if file and unfilled(text) and "://" not in text and not Path(text).is_absolute():
+    doubtful = file and (unfilled(text) or unknown_word(text))
+    if doubtful and "://" not in text and not Path(text).is_absolute():
         text = f"./{text}"
     # JSON's escapes are TOML's too; delete is the one character that TOML wants escaped besides.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

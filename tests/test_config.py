@@ -266,7 +266,7 @@ def value_of(leaf):
     return texts.map(Path) if kind is Path else texts
 
 
-texts = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text and "$" not in text)
+texts = st.text(min_size=1, max_size=12).filter(lambda text: not set("\0${").intersection(text))
 
 
 def group(kind, leave_out=()):
@@ -285,6 +285,9 @@ def group(kind, leave_out=()):
     if kind is CutOptions:
         values["start"] = st.one_of(st.none(), st.floats(0, 100))
         values["end"] = st.one_of(st.none(), st.floats(101, 1e6))
+    if kind is TrackingOptions:
+        followed = st.builds(kind, tracker=values["tracker"])
+        return st.one_of(followed, st.just(TrackingOptions(steady=False)))
     return st.builds(kind, **values)
 
 
@@ -423,3 +426,20 @@ def test_two_reports_of_one_name_are_refused():
             '[[source]]\ntarget = "b/clip.mp4"\n[[source.output]]\nto = "b.mp4"\n'
             '[run]\nreport = "{name}.json"\n'
         )
+
+
+def test_words_in_braces_that_stand_for_nothing_are_refused_with_their_line():
+    begins = '[[source]]\ntarget = "a.mp4"\n'
+    for text, line in (
+        (begins + '[[output]]\nto = "{nam}.mp4"\n', "line 4: to: {nam}"),
+        (begins + '[run]\nreport = "{file}.json"\n', "line 4: report: {file}"),
+        (begins + 'from_records = "{stem}.csv"\n', "line 3: from_records: {stem}"),
+        (begins + '[counts]\nplot = "{x}.png"\n', "line 4: plot: {x}"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            loads(text)
+        assert f"{line} stands for nothing" in str(caught.value)
+        loads(text.replace("{", "./{", 1))
+    plan = replace(RunPlan(SourcePlan("a.mp4")), outputs=(OutputPlan("{nam}.mp4"),))
+    (again,) = loads(dump(plan))
+    assert again.outputs[0].target == "./{nam}.mp4"

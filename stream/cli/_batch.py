@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stream.cli._hints import is_address
 from stream.cli._inputs import Found
 from stream.errors import UsageError
 from stream.files import shortened
-from stream.names import NAME, RESULT, name_of, namesakes
+from stream.names import NAME, RESULT, below, name_of, namesakes, refuse_unknown_words
 from stream.option import option
 from stream.run.plan import Endings
 from stream.twins import Twins, recursive_hint
@@ -78,6 +78,7 @@ def match_outputs(
     goes to each of the outputs, into it where that is a folder already or ends with a slash.
     Several inputs, or a folder's, go into the folder that the one output is, under their own names
     (as .mp4 where their own container is not written; a.flv as a.flv.mp4 where there is an a.mov).
+    Outputs with `{name}` in them are each input's own.
 
     Args:
         found: the inputs.
@@ -92,12 +93,26 @@ def match_outputs(
     for text in outputs:
         check_output_name(text)
     several = len(found.files) > 1 or found.folders
+    alike = namesakes(place for _, place in found.files)
+    if outputs and all(NAME in one for one in outputs):
+        tasks = [
+            Task(
+                path,
+                place,
+                tuple(
+                    _single(path, _called(one, path, place, alike), made=made) for one in outputs
+                ),
+                alike=place in alike,
+            )
+            for path, place in found.files
+        ]
+        refuse_twins(tasks)
+        return tasks
     if several and len(outputs) > 1:
         raise UsageError(
             f"{len(found.files)} inputs cannot go to {len(outputs)} outputs; give one folder with "
             "-o, or run each input on its own"
         )
-    alike = namesakes(place for _, place in found.files)
     tasks = []
     if not outputs:
         for path, place in found.files:
@@ -112,19 +127,27 @@ def match_outputs(
             tasks.append(Task(path, place, (str(folder / place.with_name(name)),), alike=whole))
     else:
         path, place = found.files[0]
-        tasks = [Task(path, place, tuple(_single(path, text, made=made) for text in outputs))]
+        named = [_called(text, path, place, alike) for text in outputs]
+        tasks = [Task(path, place, tuple(_single(path, text, made=made) for text in named))]
     refuse_twins(tasks)
     return tasks
+
+
+def _called(text: str, path: Path, place: Path, alike: Collection[Path]) -> str:
+    """An output with `{name}` in it, for one of the inputs."""
+    name = name_of(path, whole=place in alike)
+    return below(text, place.parent).replace(NAME, name)
 
 
 def check_output_name(text: str) -> None:
     """Refuses what no file can be written to, whatever comes into it.
 
     Raises:
-        UsageError: it is empty.
+        UsageError: it is empty, or a word in braces stands in it that stands for nothing.
     """
     if not text or "\0" in text:
         raise UsageError("-o is empty; name a file or a folder")
+    refuse_unknown_words(text)
 
 
 def folder_of(text: str, results: int) -> Path:

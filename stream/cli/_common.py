@@ -17,7 +17,7 @@ import typer
 from stream.cli._batch import ANY
 from stream.cli._hints import without_secrets
 from stream.errors import UsageError, is_unread
-from stream.names import numbered
+from stream.names import numbered, refuse_unknown_words
 from stream.option import option
 from stream.options import (
     STANDARD_OUTPUT,
@@ -185,6 +185,7 @@ def with_masks(
         return picture, ()
     if not masks or "\0" in masks or Path(masks).is_file():
         raise UsageError(f"--masks is a folder to write pictures into, not {masks!r}")
+    refuse_unknown_words(masks, known=())
     path = Path(masks)
     if path.suffix.lower() in ANY.pictures and not (
         path.is_dir() or masks.endswith(("/", "\\")) or numbered(masks)
@@ -230,6 +231,7 @@ def record_targets(
     name = name or name_of(source)
     for one in records:
         check_records(one)
+        refuse_unknown_words(one)
         if several and NAME not in one:
             raise UsageError(
                 f"{one} cannot hold the records of several inputs; put {NAME} into it, which "

@@ -10,7 +10,7 @@ import typer
 
 from stream.cli import _common as common
 from stream.errors import UsageError
-from stream.names import NAME, distinct, name_of
+from stream.names import NAME, distinct, name_of, refuse_unknown_words
 from stream.options import LiveOptions, RunOptions
 from stream.run.plan import RunPlan, SourcePlan
 
@@ -43,6 +43,8 @@ def plans_of(
                 f"{one} cannot be for several sources; put {NAME} into it, which stands for each "
                 f"source's name, such as '{NAME}{Path(one).suffix or '.mp4'}'"
             )
+    for one in files:
+        refuse_unknown_words(one)
     plans = []
     for source, name in zip(sources, names_of(sources), strict=True):
         target = str(source.target)

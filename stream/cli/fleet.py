@@ -11,6 +11,7 @@ from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.fleet_options import FleetOptions
+from stream.names import refuse_unknown_words
 from stream.options import CutOptions, DecodingOptions, InputOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
@@ -49,6 +50,7 @@ def fleet(
     common.check_format((), asked.files)
     if output is None:
         raise UsageError("name the folder that the results go into: -o FOLDER")
+    refuse_unknown_words(output, known=())
     plan = RunPlan(
         SourcePlan(tuple(inputs), InputOptions(replay=asked.replay, cut=cut, decoding=decoding)),
         (OutputPlan(output, asked.picture, asked.files),),

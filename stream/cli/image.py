@@ -21,7 +21,7 @@ from stream.cli._batch import (
 from stream.cli._groups import command
 from stream.cli._inputs import find_inputs
 from stream.errors import UsageError
-from stream.names import namesakes, numbered
+from stream.names import namesakes, numbered, refuse_unknown_words
 from stream.options import (
     CountOptions,
     InputOptions,
@@ -78,6 +78,8 @@ def image(
     from stream.run.unused import refuse_unpainted
     from stream.sources.folders import PICTURE_ENDINGS
 
+    if output is not None:
+        refuse_unknown_words(output, known=())
     check_skipping(batch, beside.masks, others=bool(output or beside.records))
     into = (output, beside.masks)
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive, into=into)

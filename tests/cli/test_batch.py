@@ -32,6 +32,25 @@ def matched(inputs, outputs, root, **how):
     ]
 
 
+def test_each_input_has_outputs_of_its_name(takes):
+    names = f"{takes}/out/{{name}}-blurred.mkv"
+    assert matched([takes], names, takes, recursive=True) == [
+        ("a.mp4", "out/a-blurred.mkv"),
+        ("b.MOV", "out/b-blurred.mkv"),
+        ("c.3gp", "out/c-blurred.mkv"),
+        ("sub/a.mp4", "out/sub/a-blurred.mkv"),
+    ]
+    (takes / "a.mov").touch()
+    assert [one for _, one in matched([takes / "a.mp4", takes / "a.mov"], names, takes)] == [
+        "out/a.mp4-blurred.mkv",
+        "out/a.mov-blurred.mkv",
+    ]
+    single = [f"{takes}/{{name}}.webm", f"{takes}/fixed.mkv"]
+    assert matched([takes / "b.MOV"], single, takes) == [("b.MOV", "b.webm", "fixed.mkv")]
+    with pytest.raises(UsageError, match=r"\{nam\} stands for nothing in .*\{nam\}\.mkv"):
+        matched([takes], f"{takes}/{{nam}}.mkv", takes)
+
+
 def test_a_folder_of_many_is_gone_through_once(tmp_path, monkeypatch):
     # Compared with each other, ten thousand films beside their results took two minutes.
     for number in range(40):
