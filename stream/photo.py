@@ -15,10 +15,15 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.heif import to_be_seen, whole_of
-from stream.photo_facts import directories
+from stream.overheard import overheard
+from stream.photo_facts import PFM, directories
 from stream.types import Array
 
-_ORIENTATION = 274
+_ORIENTATION, _BITS, _SAMPLE_FORMAT = 274, 258, 339
+_FLOATS = "floating-point numbers"
+_KINDS = {1: "whole numbers", 2: "signed whole numbers", 3: _FLOATS}
+"""By TIFF's SampleFormat."""
+_MOST_OF_32 = (1 << 32) - 1
 _PICTURES = frozenset({b"mif1", b"mif2", b"miaf", b"heic", b"heix", b"heim", b"heis", b"avif"})
 """Brands of files that hold pictures."""
 _MOST_BRANDS = 256
@@ -45,13 +50,66 @@ def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | 
 
     Raises:
         cv2.error: it is damaged.
+        ValueError: its samples are numbers of which nobody knows what is white.
     """
+    if how == cv2.IMREAD_COLOR and (kind := _numbers(data)):
+        return _in_bytes(data, kind)
     if not is_heif(data):
         return cv2.imdecode(data, how)
     pixels: Array | None = cv2.imdecode(data, how | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         return None
     return np.ascontiguousarray(to_be_seen(data.tobytes(), pixels))
+
+
+def _numbers(data: NDArray[np.uint8]) -> str:
+    """What the samples of a picture are, where OpenCV makes no colours of them; "" where it does.
+
+    PFM's are floats, and of TIFF's those that measure something.
+    """
+    head = data[:4].tobytes()
+    if head[:3] in PFM:
+        return _FLOATS
+    if head not in (b"II*\0", b"MM\0*"):
+        return ""
+    with contextlib.suppress(struct.error):
+        for tags in directories(data.tobytes(), "<" if head[:1] == b"I" else ">"):
+            bits = max(tags.get(_BITS, (1,)))
+            kind = _KINDS.get(max(tags.get(_SAMPLE_FORMAT, (1,))), "samples of an unknown kind")
+            return f"{kind} of {bits} bits" if bits > 16 or kind == _FLOATS else ""
+    return ""
+
+
+def _in_bytes(data: NDArray[np.uint8], kind: str) -> NDArray[np.uint8] | None:
+    """Colours of samples that OpenCV would not take, or cut down to 0 and 1: black is 0.
+
+    White is 1 of floats, and the most of whole numbers.
+
+    Args:
+        data: the file, uint8 [N].
+        kind: what its samples are, in words.
+
+    Returns:
+        uint8 [H, W, 3], blue, green, red; None where it cannot be read.
+
+    Raises:
+        ValueError: it is not known what is white.
+    """
+    samples: Array | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if samples is None and kind == _FLOATS:
+        return None
+    if samples is None or not (samples.dtype.kind == "f" or samples.dtype == np.uint32):
+        raise ValueError(f"its samples are {kind}")
+    if samples.dtype == np.uint32:
+        samples = samples / np.float64(_MOST_OF_32)
+    samples = np.nan_to_num(samples, posinf=1.0)
+    if float(np.median(samples)) > 1:
+        most = f"{float(samples.max()):.6g}"
+        raise ValueError(f"its samples are {kind} up to {most}, where 1 is white")
+    pixels = np.rint(255 * samples.clip(0, 1)).astype(np.uint8)
+    if pixels.ndim == 2:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.ascontiguousarray(pixels[..., :3])
 
 
 def decoded(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -108,6 +166,11 @@ def opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     Returns:
         uint8 [H, W]; None where that cannot be told.
     """
+    with overheard():  # whoever reads the colours is told
+        return _opacity_of(data)
+
+
+def _opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     whole: Array | None
     whole, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
     if whole is None or whole.ndim < 3 or whole.shape[2] < 4:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stream.heif import boxes_of, has_gain_map, has_opacity, is_deep, is_sequence
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
-MOTION, GAIN, CUT = "motion", "gain", "cut"
+MOTION, GAIN, CUT, DAMAGED = "motion", "gain", "cut", "damaged"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
     ALPHA: "transparency, which cannot be read here",
@@ -23,6 +23,7 @@ SENTENCES = {
     PAGES: "several pages, of which the first is taken",
     MOTION: "a short film of the moment (motion photo), which is left out",
     GAIN: "a map for displays of high brightness (HDR gain map), which is left out",
+    DAMAGED: "damage within, so that parts of the picture may be grey, shifted or of wrong colours",
     CUT: "no end, as it was cut short; what is missing of the picture is grey or blurred",
 }
 """What is said of each, behind "has"."""
@@ -33,6 +34,7 @@ _HDR, PFM = (b"#?RADIANCE", b"#?RGBE"), (b"PF\n", b"Pf\n", b"PF ", b"Pf ")
 _ALPHA_TYPES = (4, 6)
 # In JPEG 2000, of depths that differ from channel to channel.
 _VARIES = 0xFF
+_WRONG = re.compile("JPEG|SOS|progression")
 _MOVES = re.compile(rb"(MotionPhoto|MicroVideo)(=[\"']|>)1")
 """Of Google's and Samsung's phones."""
 # Tags of TIFF, and the most pages that are counted.
@@ -94,6 +96,17 @@ def is_cut_png(data: bytes) -> bool:
         if at > len(data) or kind == b"IEND":
             return bool(at > len(data))
     return False
+
+
+def tells_damage(lines: Sequence[str]) -> bool:
+    """Whether libjpeg says that a picture's samples may not be what they were.
+
+    Notes of an unknown version or kind are about no sample.
+
+    Args:
+        lines: what it writes while it reads one.
+    """
+    return any(_WRONG.search(line) for line in lines)
 
 
 def with_end(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

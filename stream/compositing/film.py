@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from stream.compositing.clear_films import opacity_for, pictures_of
 from stream.compositing.encoding import Encoding
 from stream.errors import UsageError
 from stream.photo_facts import is_animation
@@ -211,7 +212,7 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[_Shot]:
     usual = float(1 / stream.average_rate) if stream.average_rate else _ONE_FRAME
     latest = -1.0
     try:
-        for frame in container.decode(stream):
+        for frame in pictures_of(container, stream, opacity_for(container, stream)):
             start = latest + usual if frame.time is None else frame.time - first
             if start <= latest:
                 continue

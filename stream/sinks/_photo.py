@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream import heif
+from stream.overheard import overheard
 from stream.sinks._exif import says_where, upright
 from stream.sinks._tiff_notes import notes_in
 from stream.types import Array
@@ -63,7 +64,8 @@ def _stored_notes(data: NDArray[np.uint8]) -> list[tuple[int, bytes]]:
         return _notes(*notes_in(data.tobytes()))
     try:
         # As small as can be: only the notes are wanted.
-        _, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_REDUCED_COLOR_8)
+        with overheard():  # whoever reads the picture is told
+            _, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_REDUCED_COLOR_8)
     except cv2.error:
         return []
     return [

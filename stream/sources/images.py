@@ -23,15 +23,17 @@ from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.names import namesakes
 from stream.options import InputOptions
+from stream.overheard import overheard
 from stream.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_facts import (
     ALPHA,
     CUT,
-    PFM,
+    DAMAGED,
     SENTENCES,
     beyond,
     is_animation,
     is_cut_png,
+    tells_damage,
     unmultiplied,
     with_end,
 )
@@ -211,14 +213,14 @@ class ImagesSource(Source):
             try:
                 stored = _content(path)
                 data = unmultiplied(stored)
-                picture, whole = _read_picture(path, data)
+                picture, faults = _read_picture(path, data)
             except SourceError as error:
                 _log.debug("%s", error)
                 self.corrupt += 1
                 self._remarks.append(str(error))
                 del self.paths[index]
                 continue
-            found, opacity = beyond(stored.tobytes()) | (set() if whole else {CUT}), None
+            found, opacity = beyond(stored.tobytes()) | faults, None
             if ALPHA in found:
                 opacity = opacity_of(data)
                 found -= set() if opacity is None else {ALPHA}
@@ -254,36 +256,34 @@ def _content(path: Path) -> NDArray[np.uint8]:
     return data
 
 
-def _read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, bool]:
-    """A picture upright, and whether it is whole; of a JPEG that is cut short the rest is grey."""
-    if is_cut_png(data.tobytes()):  # of which libpng itself would write into the terminal
+def _read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, set[str]]:
+    """A picture upright, and `CUT` or `DAMAGED` where it is; of what is cut short the rest is grey.
+
+    Raises:
+        SourceError: it is no picture, or so damaged that none comes out of it.
+    """
+    if is_cut_png(data.tobytes()):
         raise SourceError(f"{path} is cut short: it ends within the picture")
-    whole = True
+    faults: set[str] = set()
     try:
-        # Colour, 8 bits, turned upright as the camera noted.
-        pixels = _floats(data) if data[:3].tobytes() in PFM else colours_of(data)
-        if pixels is None and (ended := with_end(data)) is not None:
-            pixels, whole = colours_of(ended), False
+        with overheard() as said:
+            # Colour, 8 bits, turned upright as the camera noted.
+            pixels = colours_of(data)
+            if pixels is None and (ended := with_end(data)) is not None:
+                pixels, faults = colours_of(ended), {CUT}
     except cv2.error as error:
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
+    except ValueError as error:
+        raise SourceError(f"{path} cannot be read: {error}; convert it to JPEG or PNG") from error
     if pixels is None and (path.suffix.lower() in _READ_BY_FFMPEG or is_heif(data)):
-        return _read_by_ffmpeg(path, data), True
+        return _read_by_ffmpeg(path, data), set()
     if pixels is None and path.suffix.lower() in VIDEO_ENDINGS:
         raise SourceError(f"{path} is not a picture; for videos use: stream file {path}")
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
-    return picture_from_bgr(np.asarray(pixels, np.uint8)), whole
-
-
-def _floats(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """A picture of floating-point samples, 0 to 1, which OpenCV would cut down to 0 and 1."""
-    samples = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if samples is None:
-        return None
-    pixels = cv2.convertScaleAbs(np.nan_to_num(samples, posinf=1.0).clip(0, 1), alpha=255)
-    return np.asarray(
-        pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8
-    )
+    if not faults and tells_damage(said):
+        faults = {DAMAGED}
+    return picture_from_bgr(np.asarray(pixels, np.uint8)), faults
 
 
 def _read_by_ffmpeg(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from stream.errors import SourceError
+from stream.overheard import _glibc
 from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.sources import open as open_source
 from stream.sources.images import ImagesSource
 from tests.heif import tiled
 from tests.media import make_clip
+from tests.test_overheard import damaged_jpeg
 
 
 def pixels(seed: int = 0, width: int = 31, height: int = 17) -> np.ndarray:
@@ -273,3 +275,69 @@ def test_colours_of_a_clear_tiff_come_as_they_are_in_it(tmp_path, order):
     assert np.array_equal(bgr_from_picture(frame.image), given[..., 2::-1])
     assert np.array_equal(frame.alpha, given[..., 3])
     assert said == []
+
+
+def test_damage_within_a_jpeg_is_said_by_the_program_itself(tmp_path, capfd):
+    path = tmp_path / "in.jpg"
+    path.write_bytes(damaged_jpeg().tobytes())
+    with ImagesSource(path) as source:
+        assert len(list(source)) == 1
+        said = source.remarks
+    if _glibc() is None:
+        pytest.skip("only glibc's stream can be exchanged")
+    assert capfd.readouterr().err == ""
+    assert said == [
+        "in.jpg: it has damage within, so that parts of the picture may be grey, shifted or of "
+        "wrong colours"
+    ]
+
+
+def tiff_of(samples: np.ndarray) -> bytes:
+    """A TIFF of grey or RGB samples of any kind, as they are (TIFF 6.0, sections 2 and 19)."""
+    height, width, channels = (*samples.shape, 1)[:3]
+    form = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
+    bits, data = 8 * samples.dtype.itemsize, samples.tobytes()
+    begin = 8 + len(data)
+    lists = struct.pack("<6H", *[bits] * 3, *[form] * 3)
+    tags = [
+        (256, width), (257, height), (258, bits if channels == 1 else begin), (259, 1),
+        (262, 1 if channels == 1 else 2), (273, 8), (277, channels), (278, height),
+        (279, len(data)), (339, form if channels == 1 else begin + 6),
+    ]  # fmt: skip
+    several = {258: channels, 339: channels}
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, several.get(tag, 1), value)
+        for tag, value in tags
+    )
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    head = b"II*\0" + struct.pack("<I", begin + len(lists))
+    return head + data + lists + directory
+
+
+def test_a_tiff_of_floats_or_long_numbers_is_read(tmp_path):
+    path, grey = tmp_path / "in.tif", np.repeat(pixels()[..., :1], 3, -1)
+    for kind in (np.float32, np.float64, np.uint32):
+        share = pixels() / np.float64(255)
+        samples = (share * (2**32 - 1) if kind is np.uint32 else share).astype(kind)
+        for given, wanted in ((samples[..., ::-1], pixels()), (samples[..., 0], grey)):
+            path.write_bytes(tiff_of(np.ascontiguousarray(given)))
+            with ImagesSource(path) as source:
+                (frame,) = source
+                said = source.remarks
+            assert np.array_equal(bgr_from_picture(frame.image), wanted), kind
+            assert said == ["in.tif: it has more than 8 bits a colour, of which 8 are kept"]
+
+
+def test_a_picture_of_which_nobody_knows_what_is_white_is_refused(tmp_path):
+    path = tmp_path / "in.tif"
+    for samples, said in (
+        (pixels().astype(np.float32), "floating-point numbers of 32 bits up to 2"),
+        (pixels().astype(np.int32), "signed whole numbers of 32 bits"),
+        ((pixels() / 255).astype(np.float16), "floating-point numbers of 16 bits"),
+    ):
+        path.write_bytes(tiff_of(samples))
+        with pytest.raises(SourceError, match=f"its samples are {said}"):
+            ImagesSource(path)
+    path = save(tmp_path / "in.pfm", pixels().astype(np.float32))
+    with pytest.raises(SourceError, match="floating-point numbers up to 255, where 1 is white"):
+        ImagesSource(path)

@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 
 from stream.errors import SourceError
 from stream.heif import shown_size
+from stream.overheard import overheard
 from stream.photo import is_heif
 from stream.sources.images import photo
 from stream_models.training.data import IMAGE_SUFFIXES, LONGEST, Picture
@@ -158,7 +159,8 @@ def load_picture(picture: Picture) -> Image:
             # OpenCV reads no HEIC.
             image = photo(picture.path)[..., ::-1]
         else:
-            stored = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            with overheard():  # in each epoch anew
+                stored = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
             image = None if stored is None else np.asarray(stored, np.uint8)
     except SourceError as error:
         raise ValueError(str(error)) from error

@@ -23,6 +23,7 @@ from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
+from stream.overheard import overheard
 from stream.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_facts import is_animation
 from stream.pixels import plane_view, rgb_from_picture
@@ -155,15 +156,19 @@ def cover(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _read(file: Path) -> NDArray[np.uint8]:
+    why = ""
     try:
         data = np.frombuffer(file.read_bytes(), np.uint8)
-        found = colours_of(data) if len(data) else None
+        with overheard():
+            found = colours_of(data) if len(data) else None
         if found is None and is_heif(data):
             found = decoded(data)
-    except (OSError, ValueError, av.FFmpegError, cv2.error):
+    except (OSError, av.FFmpegError, cv2.error):  # first: some of them are also a ValueError
         found = None
+    except ValueError as error:
+        found, why = None, f": {error}"
     if found is None:
-        raise UsageError(f"the background {str(file)!r} cannot be read as a picture")
+        raise UsageError(f"the background {str(file)!r} cannot be read as a picture{why}")
     rgb = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
     # Of a TIFF libtiff has put black behind it already.
     alpha = None if data[:2].tobytes() in (b"II", b"MM") else opacity_of(data)

@@ -120,6 +120,9 @@ def test_it_covers_the_picture_with_its_middle_and_keeps_its_shape(tmp_path, siz
         for chroma in picture.planes[1:]:
             chroma.update(bytes([128]) * chroma.buffer_size)
         picture.pts, picture.time_base = 0, Fraction(1, 5)
+        if path.stem == "full":
+            picture = picture.reformat(dst_color_range=2, format="yuva420p")
+            picture.color_range = stream.codec_context.color_range = 2
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     painter = replaced(path)
@@ -236,6 +239,11 @@ def clear_left(path, size=(80, 64)):
         depth = np.uint16(257) if "deep" in path.stem else np.uint8(1)
         assert cv2.imwrite(str(path), pixels * depth)
         return path
+    if path.suffix == ".avif":  # an animation, whose opacity is a track of its own
+        both = Image.fromarray(pixels, "RGBA"), Image.fromarray(pixels[::-1].copy(), "RGBA")
+        both[1].putpixel((79, 1), (250, 250, 250, 255))  # else it is one picture that lasts longer
+        both[0].save(path, save_all=True, append_images=both[1:], duration=200, quality=100)
+        return path
     with av.open(str(path), "w") as container:
         stream = container.add_stream("qtrle" if path.suffix == ".mov" else "ffv1", rate=5)
         stream.width, stream.height = size
@@ -247,14 +255,16 @@ def clear_left(path, size=(80, 64)):
     return path
 
 
-@pytest.mark.parametrize("name", ["b.png", "deep.png", "b.mov", "b.mkv"])
+@pytest.mark.parametrize("name", ["b.png", "deep.png", "b.mov", "b.mkv", "full.mkv", "b.avif"])
 def test_where_a_background_is_clear_it_is_black(tmp_path, name):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("Pillow writes no AVIF here")
     picture = astronaut(200, 160)
     one = Frame(picture, 0, 0, Fraction(1, 25), instances=people(picture, (80, 60, 140, 150)))
     replaced(clear_left(tmp_path / name)).paint(one)
     luma = samples(one.image)[0]
     assert (luma[:50, :60] <= 17).all()
-    assert (luma[:50, -60:] >= 234).all()
+    assert (luma[:50, -60:] >= 233).all()
 
 
 def test_a_phones_picture_in_tiles_is_put_together_and_turned(tmp_path):

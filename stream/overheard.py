@@ -1,0 +1,80 @@
+"""What C libraries write into the terminal, heard instead, so that the program says it itself."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+_PHOTOS = re.compile(r"libpng|JPEG|JFIF|Adobe|SOS|progression")
+"""In lines of libpng's and libjpeg's."""
+_TAKEN = threading.RLock()
+
+
+class _Library(NamedTuple):
+    """The C library, and where it keeps the stream that errors are written to."""
+
+    calls: ctypes.CDLL
+    stream: ctypes.c_void_p
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """Within it, what libraries say of photos goes into the list that is given, at its end.
+
+    They write to C's own `stderr`, which neither Python nor a child process uses, and which glibc
+    lets others be put in the place of. With another C library the list stays empty, and lines are
+    in the terminal as ever. What others write meanwhile goes there too, a moment later.
+    """
+    heard: list[str] = []
+    library = _glibc()
+    if library is None:
+        yield heard
+        return
+    with _TAKEN:
+        text, size = ctypes.c_void_p(), ctypes.c_size_t()
+        ours = library.calls.open_memstream(ctypes.byref(text), ctypes.byref(size))
+        before = library.stream.value
+        if ours:
+            library.stream.value = ours
+        try:
+            yield heard
+        finally:
+            if ours:
+                library.stream.value = before
+                library.calls.fclose(ours)
+                said = ctypes.string_at(text.value or 0, size.value) if size.value else b""
+                library.calls.free(text)
+                heard += _kept(said)
+
+
+def _kept(said: bytes) -> list[str]:
+    """The lines on photos; others are written where they were meant to go."""
+    lines = said.splitlines(keepends=True)
+    of_photos = [line for line in lines if _PHOTOS.search(line.decode(errors="replace"))]
+    others = b"".join(line for line in lines if line not in of_photos)
+    if others:
+        os.write(2, others)
+    return [line.decode(errors="replace").strip() for line in of_photos]
+
+
+@functools.cache
+def _glibc() -> _Library | None:
+    """The C library where it is glibc; others keep their streams where they cannot be changed."""
+    try:
+        if sys.platform != "linux" or not os.confstr("CS_GNU_LIBC_VERSION"):
+            return None
+        calls = ctypes.CDLL(None)
+        stream = ctypes.c_void_p.in_dll(calls, "stderr")
+        calls.open_memstream.restype = ctypes.c_void_p
+    except (OSError, ValueError, AttributeError):
+        return None
+    calls.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    calls.fclose.argtypes = calls.free.argtypes = [ctypes.c_void_p]
+    return _Library(calls, stream)
