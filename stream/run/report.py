@@ -228,6 +228,8 @@ def _said(counts: JSON) -> str:
 
 def found_line(run: RunReport) -> str:
     """What was found, as one line: "1 person, 2 dog, in 240 of 240 frames"."""
+    if run.views and run.frames_out and not {"infer", "motion"} & run.stages.keys():
+        return "nothing was looked for, as nobody watched"
     if not run.found:
         return f"nothing found in {counted(run.frames_out, 'frame')}"
     parts = [f"{one.objects} {called(name)}" for name, one in run.found.items() if one.objects]

@@ -119,7 +119,7 @@ def _open(width: int, height: int, rate: float, device: str | None) -> _Camera:
             width, height, rate, fmt=pyvirtualcam.PixelFormat.I420, device=device
         )
     except (RuntimeError, OSError) as error:
-        words = " ".join(str(error).split())
+        words = " ".join(str(error).split()).rstrip(".")
         raise SinkError(
             f"there is no virtual camera here: {words}; on Linux: apt-get install "
             "v4l2loopback-dkms && modprobe v4l2loopback"

@@ -77,3 +77,13 @@ def test_a_report_that_cannot_be_written_is_one_sentence_and_leaves_nothing(run,
 def test_a_class_without_a_name_is_still_seen_in_the_sentence(run):
     found = {"": Found(2, 1), "person": Found(1, 1)}
     assert found_line(replace(run, found=found)).startswith("2 '', 1 person, in ")
+
+
+def test_of_frames_that_nobody_looked_at_it_is_not_said_that_they_show_nothing(run):
+    nothing = replace(run, found={}, found_frames=0)
+    assert found_line(nothing) == "nothing found in 10 frames"
+    shown = Clock()
+    shown.add("decode", 0.001)
+    unseen = replace(nothing, stages=shown.figures())
+    assert found_line(unseen) == "nothing was looked for, as nobody watched"
+    assert found_line(replace(unseen, views=0)) == "nothing found in 10 frames", "of records"
