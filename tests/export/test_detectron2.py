@@ -30,7 +30,7 @@ from tests.export.torch_like import (
 
 torch = lazily("torch")
 configure = lazily("stream_export.converters.detectron2.config", "configure")
-settings_for = lazily("stream_export.converters.detectron2.config", "settings_for")
+settings_for = lazily("stream_export.converters.detectron2.settings", "settings_for")
 Weights = lazily("stream_export.checkpoints.weights", "Weights")
 Request = lazily("stream_export.converters._request", "Request")
 detectron = lazily("stream_export.converters.detectron.model")
@@ -115,8 +115,11 @@ def test_bodies_without_a_pyramid_answer(body: str, cells: int) -> None:
 def test_published_names_tell_what_weights_do_not() -> None:
     noaug = settings_for("Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x.yaml")
     assert noaug.get("MODEL.ROI_BOX_HEAD.POOLER_TYPE") == "ROIAlign"
-    assert settings_for("mask_rcnn_R_50_FPN_100ep_LSJ").get("INPUT.FORMAT") == "RGB"
+    assert noaug.get("MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO") == 2
+    # Trained from nothing, with the colours and strides of all others.
+    assert settings_for("new_baselines/mask_rcnn_R_50_FPN_100ep_LSJ.py").values == {}
     assert settings_for("mask_rcnn_R_50_FPN_3x").values == {}
+    assert settings_for("Cityscapes/mask_rcnn_R_50_FPN.yaml").get("INPUT.MAX_SIZE_TEST") == 2048
     with pytest.raises(UsageError, match="neither a file nor a published configuration"):
         settings_for("retinanet_R_50_FPN_3x")
 
@@ -139,6 +142,59 @@ def test_what_cannot_be_converted_says_why() -> None:
         form_of(arrays)
     with pytest.raises(UsageError, match="3 anchors per cell; give --config"):
         form_of(made.detectron2(), ANCHOR_GENERATOR={"ASPECT_RATIOS": [[1.0]]})
+
+
+def test_each_head_pools_as_it_is_told() -> None:
+    head = {"POOLER_SAMPLING_RATIO": 2, "POOLER_TYPE": "ROIAlign"}
+    form = form_of(made.detectron2(), ROI_MASK_HEAD=head)
+    found = [(pool.sampling_ratio, pool.aligned) for pool in (form.box_pool, form.mask_pool)]
+    assert found == [(0, True), (2, False)]
+    # The body of C4 has one for both.
+    form = form_of(made.detectron2("c4"), ROI_BOX_HEAD=head)
+    assert (form.mask_pool.sampling_ratio, form.mask_pool.aligned) == (2, False)
+
+
+def test_classes_with_a_probability_of_their_own_are_no_shares_of_one() -> None:
+    picture_of = torch.from_numpy(picture(80, 112))
+    arrays = made.detectron2()
+    arrays["roi_heads.box_predictor.cls_score.weight"] *= 0
+    arrays["roi_heads.box_predictor.cls_score.bias"] = np.array([2, 2, -3, 2], np.float32)
+    with torch.no_grad():
+        _, shared, _, _ = form_of(arrays)(picture_of)
+        _, own, labels, _ = form_of(arrays, ROI_BOX_HEAD={"USE_SIGMOID_CE": True})(picture_of)
+    assert shared.max() == pytest.approx(1 / 3, abs=0.01)
+    assert own.max() == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item(), abs=1e-4)
+    assert set(labels.tolist()) == {0, 1}
+
+
+def test_settings_of_the_newer_style_are_read_by_their_names(tmp_path: Path) -> None:
+    """Of OmegaConf's file; in 3x3 convolutions the same weights are another network's."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "model:\n  backbone:\n    bottom_up:\n      stages: {depth: 50, stride_in_1x1: false}\n"
+        "  input_format: RGB\n  proposal_generator:\n    in_features: [p2, p3, p4, p5, p6]\n"
+        "  roi_heads:\n    mask_pooler: {pooler_type: ROIAlign, sampling_ratio: 2}\n"
+        "    box_predictor: {use_sigmoid_ce: true}\n"
+    )
+    config = configure(Weights(Path("made.pkl"), made.detectron2()), settings_for(str(path)))
+    assert (config.stride_in_1x1, config.order, config.sigmoid) == (False, "rgb", True)
+    assert (config.aligned, config.mask_aligned, config.mask_sampling_ratio) == (True, False, 2)
+
+
+def test_what_is_taken_for_granted_is_said(tmp_path: Path) -> None:
+    path = made.write_detectron2(tmp_path / "model.pkl", made.detectron2(classes=8))
+    converted = detectron2.convert(Request(path))
+    assert converted.metadata.names[0] == "person"
+    resize = converted.metadata.resize
+    assert (resize.shortest, resize.longest) == (1024, 2048), "as Cityscapes' own are"
+    path = made.write_torch(tmp_path / "model.pth", made.detectron2())
+    names = write_names(tmp_path, made.CLASSES)
+    said = "\n".join(detectron2.convert(Request(path, names=names)).assumed)
+    assert "a shortest edge of 800, 1333 at most (--size" in said
+    assert "strides in the 1x1 convolutions (--set MODEL.RESNETS.STRIDE_IN_1X1=False" in said
+    told = Request(path, names=names, size="96/160", settings=("MODEL.RESNETS.STRIDE_IN_1X1=0",))
+    assert "strid" not in (said := "\n".join(detectron2.convert(told).assumed))
+    assert "shortest" not in said
 
 
 def test_unknown_classes_are_asked_for(tmp_path: Path) -> None:
@@ -264,6 +320,15 @@ def test_what_the_weights_hold_of_settings_is_used(tmp_path: Path) -> None:
         ({"PIXEL_STD": [0, 1, 1]}, "three numbers are needed"),
         ({"RPN": {"PRE_NMS_TOPK_TEST": "many"}}, "'many', a number is needed"),
         ({"RPN": {"POST_NMS_TOPK_TEST": 0}}, "a whole number from 1 on"),
+        ({"RPN": {"IN_FEATURES": ["p2", "p3"]}}, r"IN_FEATURES is \['p2', 'p3'\]; of such a body"),
+        (
+            {"ROI_HEADS": {"IN_FEATURES": ("p2", "p5")}},
+            "only .'p2', 'p3', 'p4', 'p5'. is supported",
+        ),
+        ({"RESNETS": {"RES5_DILATION": 2}}, "RES5_DILATION is 2; of such a body only 1"),
+        ({"ROI_BOX_HEAD": {"POOLER_TYPE": "ROIPool"}}, "only ROIAlignV2 or ROIAlign is supported"),
+        ({"ROI_MASK_HEAD": {"POOLER_TYPE": "ROIPool"}}, "only ROIAlignV2 or ROIAlign is supported"),
+        ({"PROPOSAL_GENERATOR": {"MIN_SIZE": 16}}, r"MIN_SIZE is 16; only 0\.0 is supported"),
     ],
 )
 def test_settings_that_make_another_network_are_refused(

@@ -11,7 +11,7 @@ import ast
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -44,14 +44,14 @@ class Settings:
         self,
         values: dict[str, Setting] | None = None,
         source: str = "",
-        aliases: Mapping[str, str] | None = None,
+        aliases: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Sets up.
 
         Args:
             values: nested dictionaries.
             source: named in messages.
-            aliases: other names of settings, for configurations of another style.
+            aliases: other names of each setting, for configurations of another style.
         """
         self.values = values or {}
         self.source = source
@@ -61,9 +61,9 @@ class Settings:
 
     def get(self, name: str, default: Setting = None) -> Setting:
         """The value under a dotted name such as `MODEL.RPN.NMS_THRESH`, or the default."""
-        for one in (name, self.aliases.get(name)):
-            found = self._find(one) if one else None
-            if one and found is not None:
+        for one in (name, *self.aliases.get(name, ())):
+            found = self._find(one)
+            if found is not None:
                 self.used.add(one)
                 self.told.add(name)
                 return found

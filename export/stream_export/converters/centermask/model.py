@@ -18,7 +18,8 @@ from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request, example_size
 from stream_export.converters.centermask import CenterMask
 from stream_export.converters.centermask.form import CenterMaskConfig, CenterMaskForm
-from stream_export.converters.detectron2.config import colours, settings_for
+from stream_export.converters.detectron2.config import colours
+from stream_export.converters.detectron2.settings import settings_for
 from stream_export.names import data_set, names_for
 
 _BODY, _FCOS = "backbone.bottom_up", "proposal_generator.fcos_head"

@@ -56,6 +56,7 @@ _SETTINGS = Settings(
             "PIXEL_MEAN": [102.9801, 115.9465, 122.7717],
             "PIXEL_STD": [1.0, 1.0, 1.0],
             "ROI_BOX_HEAD": {"POOLER_SAMPLING_RATIO": 2, "POOLER_TYPE": "ROIAlign"},
+            "ROI_MASK_HEAD": {"POOLER_SAMPLING_RATIO": 2, "POOLER_TYPE": "ROIAlign"},
         }
     },
     "Detectron",

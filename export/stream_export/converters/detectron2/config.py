@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 from typing import Any
 
 from stream.errors import ModelError, UsageError
 from stream_export.blocks.deformable import Deformable
-from stream_export.checkpoints.settings import Settings, read_settings
+from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.weights import Weights
 from stream_export.converters.detectron2.form import RcnnConfig
 
 _RESNEXT_DEVIATION = (57.375, 57.12, 58.395)
 _SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
 RPN, BOX, MASK = "proposal_generator.rpn_head", "roi_heads.box_head", "roi_heads.mask_head"
-
-# Settings of the newer style (LazyConfig), by the names of the older one.
-_LAZY = {
-    "INPUT.FORMAT": "model.input_format",
-    "INPUT.MIN_SIZE_TEST": "dataloader.test.mapper.augmentations.0.short_edge_length",
-    "INPUT.MAX_SIZE_TEST": "dataloader.test.mapper.augmentations.0.max_size",
-    "MODEL.PIXEL_MEAN": "model.pixel_mean",
-    "MODEL.PIXEL_STD": "model.pixel_std",
-    "MODEL.ANCHOR_GENERATOR.SIZES": "model.proposal_generator.anchor_generator.sizes",
-    "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS": (
-        "model.proposal_generator.anchor_generator.aspect_ratios"
-    ),
-    "MODEL.RPN.NMS_THRESH": "model.proposal_generator.nms_thresh",
-    "MODEL.RPN.PRE_NMS_TOPK_TEST": "model.proposal_generator.pre_nms_topk.1",
-    "MODEL.RPN.POST_NMS_TOPK_TEST": "model.proposal_generator.post_nms_topk.1",
-    "MODEL.RPN.BBOX_REG_WEIGHTS": "model.proposal_generator.box2box_transform.weights",
-    "MODEL.RESNETS.DEFORM_NUM_GROUPS": "model.backbone.bottom_up.deform_num_groups",
-    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": "model.roi_heads.box_pooler.output_size",
-    "MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO": "model.roi_heads.box_pooler.sampling_ratio",
-    "MODEL.ROI_BOX_HEAD.POOLER_TYPE": "model.roi_heads.box_pooler.pooler_type",
-    "MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS": (
-        "model.roi_heads.box_predictor.box2box_transform.weights"
-    ),
-    "MODEL.ROI_HEADS.SCORE_THRESH_TEST": "model.roi_heads.box_predictor.test_score_thresh",
-    "MODEL.ROI_HEADS.NMS_THRESH_TEST": "model.roi_heads.box_predictor.test_nms_thresh",
-    "TEST.DETECTIONS_PER_IMAGE": "model.roi_heads.box_predictor.test_topk_per_image",
-    "DATASETS.TRAIN": "dataloader.train.dataset.names",
-}
-
 
 # What would make another network of the same weights, and what is supported of it.
 _FIXED: dict[str, tuple[object, ...]] = {
@@ -54,43 +24,31 @@ _FIXED: dict[str, tuple[object, ...]] = {
     "MODEL.ANCHOR_GENERATOR.NAME": ("DefaultAnchorGenerator",),
     "MODEL.ANCHOR_GENERATOR.OFFSET": (0.0,),
     "MODEL.FPN.FUSE_TYPE": ("sum",),
+    "MODEL.PROPOSAL_GENERATOR.NAME": ("RPN",),
+    "MODEL.PROPOSAL_GENERATOR.MIN_SIZE": (0.0,),
+    "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlignV2", "ROIAlign"),
+    "MODEL.ROI_MASK_HEAD.POOLER_TYPE": ("ROIAlignV2", "ROIAlign"),
+    "INPUT.FORMAT": ("BGR", "RGB"),
 }
 
-
-def settings_for(config: str | None, family: str = "mask_rcnn") -> Settings:
-    """The settings of a published configuration's name, or of a configuration file.
-
-    A name tells what the weights cannot: that detectron2 compares itself with Detectron by
-    pooling as that did (`noaug`), and that newer models come from torchvision's weights (`LSJ`).
-
-    Raises:
-        ModelError: a file cannot be read.
-        UsageError: a name is not known.
-    """
-    if config is None:
-        return Settings()
-    path = Path(config)
-    if path.is_file():
-        settings = read_settings(path)
-        settings.aliases = _LAZY
-        return settings
-    name = path.name.removesuffix(".yaml").removesuffix(".py")
-    if not name.lower().startswith(family) or path.suffix not in ("", ".yaml", ".py"):
-        raise UsageError(
-            f"--config {config}: it is neither a file nor a published configuration, such as "
-            f"{family}_..."
-        )
-    if "LSJ" in name:
-        model = {
-            "PIXEL_MEAN": [123.675, 116.28, 103.53],
-            "PIXEL_STD": [58.395, 57.12, 57.375],
-            "RESNETS": {"STRIDE_IN_1X1": False},
-        }
-        return Settings({"MODEL": model, "INPUT": {"FORMAT": "RGB"}}, config)
-    if "noaug" in name:
-        head = {"POOLER_SAMPLING_RATIO": 2, "POOLER_TYPE": "ROIAlign"}
-        return Settings({"MODEL": {"ROI_BOX_HEAD": head}}, config)
-    return Settings({}, config)
+# What of the body's maps is looked at, and whether its last stage dilates.
+_OF_BODY: dict[str, dict[str, object]] = {
+    "fpn": {
+        "MODEL.RPN.IN_FEATURES": ["p2", "p3", "p4", "p5", "p6"],
+        "MODEL.ROI_HEADS.IN_FEATURES": ["p2", "p3", "p4", "p5"],
+        "MODEL.RESNETS.RES5_DILATION": 1,
+    },
+    "c4": {
+        "MODEL.RPN.IN_FEATURES": ["res4"],
+        "MODEL.ROI_HEADS.IN_FEATURES": ["res4"],
+        "MODEL.RESNETS.RES5_DILATION": 1,
+    },
+    "dc5": {
+        "MODEL.RPN.IN_FEATURES": ["res5"],
+        "MODEL.ROI_HEADS.IN_FEATURES": ["res5"],
+        "MODEL.RESNETS.RES5_DILATION": 2,
+    },
+}
 
 
 def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
@@ -125,12 +83,19 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
             "another model"
         )
     box_layers = weights.chain(f"{BOX}.fc{{}}.weight")
+    pooling = f"MODEL.ROI_{'BOX' if c4 else 'MASK'}_HEAD.POOLER"
     defaults = RcnnConfig(
         body="fpn" if fpn else "c4" if c4 else "dc5",
         proposals_before=1000 if fpn else 6000,
         deviation=(1.0, 1.0, 1.0) if groups == 1 else _RESNEXT_DEVIATION,
         anchor_sizes=tuple((size,) for size in _SIZES) if fpn else (_SIZES,),
     )
+    for name, only in _OF_BODY[defaults.body].items():
+        value = settings.get(name, only)
+        if (list(value) if isinstance(value, tuple) else value) != only:
+            raise UsageError(
+                f"{settings.source}: {name} is {value!r}; of such a body only {only!r} is supported"
+            )
     model, heads = "MODEL", "MODEL.ROI_HEADS"
     config = dataclasses.replace(
         defaults,
@@ -168,6 +133,9 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
         mask_classes=weights.shape(f"{MASK}.predictor.weight")[0],
         sampling_ratio=settings.whole(f"{model}.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO", 0, least=0),
         aligned=settings.get(f"{model}.ROI_BOX_HEAD.POOLER_TYPE", "ROIAlignV2") == "ROIAlignV2",
+        mask_sampling_ratio=settings.whole(f"{pooling}_SAMPLING_RATIO", 0, least=0),
+        mask_aligned=settings.get(f"{pooling}_TYPE", "ROIAlignV2") == "ROIAlignV2",
+        sigmoid=bool(settings.get(f"{model}.ROI_BOX_HEAD.USE_SIGMOID_CE", False)),
         score=settings.number(f"{heads}.SCORE_THRESH_TEST", 0.05),
         iou=settings.number(f"{heads}.NMS_THRESH_TEST", 0.5),
         detections=settings.whole("TEST.DETECTIONS_PER_IMAGE", 100),

@@ -63,8 +63,11 @@ class RcnnConfig:
         mask_convs: channels of the mask head's convolutions.
         mask_channels: behind the deconvolution.
         mask_classes: `classes`, or 1 where classes share a mask.
-        sampling_ratio: RoIAlign's; 0 adapts to the box.
-        aligned: whether RoIAlign is shifted by half a cell.
+        sampling_ratio: RoIAlign's for the boxes' head; 0 adapts to the box.
+        aligned: whether RoIAlign is shifted by half a cell there.
+        mask_sampling_ratio: the same for the masks' head.
+        mask_aligned: likewise.
+        sigmoid: whether each class has a probability of its own, rather than all of them a sum.
         score: detections must be better than this, 0..1.
         iou: suppression among detections.
         detections: at most this many.
@@ -101,6 +104,9 @@ class RcnnConfig:
     mask_classes: int = 80
     sampling_ratio: int = 0
     aligned: bool = True
+    mask_sampling_ratio: int = 0
+    mask_aligned: bool = True
+    sigmoid: bool = False
     score: float = 0.05
     iou: float = 0.5
     detections: int = 100
@@ -164,8 +170,12 @@ class RcnnForm(nn.Module):
         # The pyramid's coarsest level has proposals but no regions.
         scales = [1 / stride for stride in (config.strides[:4] if fpn else config.strides)]
         # Proposals are many, so the order in which they are pooled matters.
-        self.box_pool = _pool(config, scales, config.box_pool, tile=64)
-        self.mask_pool = _pool(config, scales, config.mask_pool)
+        self.box_pool = _pool(
+            scales, config.box_pool, config.sampling_ratio, config.aligned, tile=64
+        )
+        self.mask_pool = _pool(
+            scales, config.mask_pool, config.mask_sampling_ratio, config.mask_aligned
+        )
         self.head: nn.Module | None = None
         if config.body == "c4":
             channels = 8 * config.outputs
@@ -209,7 +219,8 @@ class RcnnForm(nn.Module):
         )
         pooled, order = self.pooled(self.box_pool, levels, proposals)
         classes, deltas = self.box_head(pooled)
-        probabilities = torch.softmax(classes, dim=-1)[:, :-1]
+        probable = torch.sigmoid(classes) if self.config.sigmoid else torch.softmax(classes, -1)
+        probabilities = probable[:, :-1]
         usable = objectness.index_select(0, order) > 0
         boxes, scores, labels = self.detections(
             torch.where(usable.unsqueeze(1), probabilities, -1.0),
@@ -313,12 +324,14 @@ def _convolutions(inputs: int, channels: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _pool(config: RcnnConfig, scales: Sequence[float], size: int, tile: int = 0) -> LevelPool:
+def _pool(
+    scales: Sequence[float], size: int, sampling_ratio: int, aligned: bool, tile: int = 0
+) -> LevelPool:
     return LevelPool(
         scales,
         size,
-        sampling_ratio=config.sampling_ratio,
-        aligned=config.aligned,
+        sampling_ratio=sampling_ratio,
+        aligned=aligned,
         epsilon=_LEVEL_EPSILON,
         epsilon_inside=True,
         tile=tile,

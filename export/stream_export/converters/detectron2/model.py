@@ -24,12 +24,13 @@ from stream_export.converters.detectron2.config import (
     colours_held,
     configure,
     prefix_of,
-    settings_for,
     stage_name,
 )
 from stream_export.converters.detectron2.form import RcnnConfig, RcnnForm
+from stream_export.converters.detectron2.settings import CITYSCAPES, settings_for
 from stream_export.names import data_set, names_for
 
+CLASSES = "roi_heads.box_predictor.cls_score.weight"
 _NORM_EPSILON = 1e-5
 _HARMLESS = r"num_batches_tracked$|^pixel_(mean|std)$|anchor_generator\.cell_anchors\.\d+$"
 """Counters of training; anchors are checked by themselves."""
@@ -124,12 +125,13 @@ def convert(request: Request) -> Converted:
     """
     weights, author = read_weights(request.checkpoint, request.key)
     settings = settings_for(request.config)
+    classes = weights.shape(CLASSES)[0] - 1 if CLASSES in weights else 0
+    found = {80: "coco", 8: "cityscapes"}.get(classes) if "detectron2" in author.lower() else None
+    told = (found, f"the file says that it is {author}'s") if found else None
+    if found == "cityscapes" and not settings.names():
+        settings = Settings({"INPUT": CITYSCAPES}, author)
     settings = settings.above(request.settings)
     config = configure(weights, settings)
-    told = None
-    if "detectron2" in author.lower():
-        found = {80: "coco", 8: "cityscapes"}.get(config.classes)
-        told = (found, f"the file says that it is {author}'s") if found else None
     return assemble(
         request,
         weights,
@@ -205,11 +207,13 @@ def assemble(
         width,
         dynamic,
         read=tuple(read),
-        assumed=_assumed(config, weights, settings),
+        assumed=_assumed(config, weights, settings, None if request.size else resize),
     )
 
 
-def _assumed(config: RcnnConfig, weights: Weights, settings: Settings) -> tuple[str, ...]:
+def _assumed(
+    config: RcnnConfig, weights: Weights, settings: Settings, resize: Resize | None
+) -> tuple[str, ...]:
     """What neither the weights nor the settings told, in words."""
     found = [*weights.assumed]
     if "MODEL.ANCHOR_GENERATOR.SIZES" not in settings.told and not anchors_held(weights):
@@ -223,6 +227,16 @@ def _assumed(config: RcnnConfig, weights: Weights, settings: Settings) -> tuple[
         found.append(
             f"colours in the order {config.order}, less {means} (--set MODEL.PIXEL_MEAN=..., "
             "INPUT.FORMAT=...)"
+        )
+    if resize is not None and "INPUT.MIN_SIZE_TEST" not in settings.told:
+        found.append(
+            f"pictures resized to a shortest edge of {resize.shortest}, {resize.longest} at most "
+            "(--size, or --set INPUT.MIN_SIZE_TEST=...)"
+        )
+    if "MODEL.RESNETS.STRIDE_IN_1X1" not in settings.told and config.stride_in_1x1:
+        found.append(
+            "strides in the 1x1 convolutions (--set MODEL.RESNETS.STRIDE_IN_1X1=False where "
+            "training began with torchvision's weights)"
         )
     return tuple(found)
 
