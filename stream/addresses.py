@@ -22,6 +22,8 @@ _LONG = 16
 _WORD = 8
 """Characters of a secret from which on it is no ordinary word, which texts may hold by chance."""
 
+_AWAITS = re.compile(r"[?&](listen=1|mode=listener)(?=&|$)")
+
 
 def split(address: str) -> tuple[str, str, str]:
     """An address's scheme, user information and the rest.
@@ -96,6 +98,11 @@ def dialled(address: str) -> str:
     # What is escaped already stays so; FFmpeg takes the escapes back.
     escaped = quote(_LONE_PERCENT.sub("%25", user), safe=":%!$&'()*+,;=-._~")
     return f"{scheme.lower()}://{escaped}@{rest}"
+
+
+def awaits_call(address: str) -> bool:
+    """Whether an address asks us to wait until the other side calls: listen=1, or SRT's mode."""
+    return _AWAITS.search(address) is not None
 
 
 def _without_keys(scheme: str, place: str) -> tuple[str, set[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from stream.addresses import clean, keep_out_of_logs, redact, secrets_of, split
+from stream.addresses import awaits_call, clean, keep_out_of_logs, redact, secrets_of, split
 from stream.errors import SinkError, UsageError
 from stream.extras import need_extra
 from stream.frame import Frame, Item, Passthrough, VideoInfo
@@ -147,7 +146,7 @@ class NetworkSink(Sink):
             self._wait = _FIRST_WAIT
             self._connection.begin_anew()
             return True
-        late = self._clock() - self._since > PATIENCE and not _listens(self._address)
+        late = self._clock() - self._since > PATIENCE and not awaits_call(self._address)
         if pipe.ended or late:
             silent = "there was no answer" if pipe.ended else f"no answer for {PATIENCE:g} s"
             self._lose(pipe.reason or silent)
@@ -308,17 +307,12 @@ def _host_and_port(address: str) -> tuple[str, int | None]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    listening = _listens(address)
+    listening = awaits_call(address)
     if not host and not listening:
         raise UsageError(f"{redact(address)} names no receiver, such as {scheme}://host/name")
     if scheme.lower() in ("tcp", "udp", "srt") and port is None:
         raise UsageError(f"{redact(address)} needs a port, such as {scheme}://host:5000")
     return host or "", port or WAYS[scheme.lower()].port
-
-
-def _listens(address: str) -> bool:
-    """Whether an address asks us to wait for the receiver, which then calls us."""
-    return re.search(r"[?&](listen=1|mode=listener)\b", address) is not None
 
 
 def _knock(address: str, name: str) -> None:
@@ -328,7 +322,7 @@ def _knock(address: str, name: str) -> None:
         SinkError: nothing does, or there is no such host.
     """
     host, port = _host_and_port(address)
-    if port is None or WAYS[scheme_of(address)].port is None or _listens(address):
+    if port is None or WAYS[scheme_of(address)].port is None or awaits_call(address):
         return
     if listens_here(host, port):  # who waits for one call only would take this for it
         return

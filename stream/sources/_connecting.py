@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,14 @@ _BUFFER = f"{4 << 20}"
 come at once, and whoever reads them may have to wait for a processor."""
 
 _BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.EIO})
+
+LISTENING = frozenset({"rtmp", "tcp", "srt"})
+"""Schemes of which FFmpeg, or SRT's relay, waits for a call."""
+
+_ASKS = re.compile(r"(?<=[?&])listen=1(&|$)")
+
+_UNHEARD = (av.ExitError, TimeoutError)
+_TAKEN = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES})
 
 _WITHOUT_FILES = "http,https,tls,tcp,udp,httpproxy,crypto,data"
 
@@ -88,6 +97,7 @@ class Way:
             None where FFmpeg finds out what comes.
         analysed: seconds of the stream in which it is found out what it brings.
         late: whether it has shown too late what it brings, once.
+        listens: whether it is waited for until the sender calls.
     """
 
     scheme: str
@@ -95,6 +105,7 @@ class Way:
     container: str | None = None
     analysed: float = _ANALYSED[0]
     late: bool = False
+    listens: bool = False
 
     def open(
         self, address: str, opening: float, reading: float, hwaccel: HWAccel | None = None
@@ -112,6 +123,9 @@ class Way:
             SlowError: it takes longer to find out what it brings.
         """
         began, most = time.monotonic(), opening + self.longer
+        if self.listens and self.scheme == "rtmp":
+            # What FFmpeg is told in other words is no part of what the sender calls.
+            address = _ASKS.sub("", address).rstrip("?&")
         if self.container is not None:
             return open_pictures(address, self._options(), most, reading, hwaccel)
         container = av.open(
@@ -155,6 +169,7 @@ class Way:
             options |= {"rtsp_transport": self.transport, "buffer_size": _BUFFER}
         elif self.scheme in {"rtmp", "rtmps"}:
             options |= {"rtmp_live": "live"}
+            options |= {"listen": "1"} if self.listens else {}
         elif self.scheme == "udp":
             options |= {"fifo_size": "50000", "overrun_nonfatal": "1", "buffer_size": _BUFFER}
         elif self.scheme == "rtp":
@@ -203,6 +218,12 @@ class Way:
             return replace(self, late=True)
         # Another way that brings nothing is no better than this one.
         return tried.after(error) or self
+
+    def waits_on(self, error: BaseException | None) -> bool:
+        """Whether it is waited for another call, after one that did not come or brought nothing."""
+        lost = getattr(error, "errno", None) in _TAKEN or error is None or is_lasting(error)
+        tries = isinstance(error, _UNHEARD) or self.after(error) is not None
+        return self.listens and not lost and tries
 
     def after(self, error: BaseException | None) -> Way | None:
         """The way to try next, perhaps the same once more; None where that is of no use.
@@ -259,7 +280,7 @@ def reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> s
             "the host cannot be reached from here",
         ),
         (
-            late or isinstance(error, (av.ExitError, TimeoutError)),
+            late or isinstance(error, _UNHEARD),
             "nothing came in time; is the source on and sending?",
         ),
         (

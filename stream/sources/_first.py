@@ -66,9 +66,15 @@ class First:
                 self._rival.stop()
 
     def _wait(self) -> Opened | Ended:
-        said = False
+        said = told = False
+        begun = self._began
         while True:
             now, reader = time.monotonic(), self.reader
+            if self.way.listens and not reader.heard:
+                self._began = now  # it begins when somebody calls
+                if not told and now - begun > HINT_SECONDS:
+                    told = True
+                    _log.warning("%s: waiting for somebody to send there", self._name)
             silent = now - (reader.heard or self._began)
             patience = self._reading if reader.heard else self._opening
             if silent > patience:

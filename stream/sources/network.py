@@ -12,13 +12,29 @@ from typing import ClassVar
 import av
 from av.container import InputContainer
 
-from stream.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
+from stream.addresses import (
+    awaits_call,
+    clean,
+    dialled,
+    keep_out_of_logs,
+    redact,
+    secrets_of,
+    split,
+)
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._arrivals import UNREAD
-from stream.sources._connecting import UNTIMED, ChangedError, Patience, Way, is_lasting, reason
+from stream.sources._connecting import (
+    LISTENING,
+    UNTIMED,
+    ChangedError,
+    Patience,
+    Way,
+    is_lasting,
+    reason,
+)
 from stream.sources._damage import told_of_losses
 from stream.sources._first import HINT_SECONDS, First
 from stream.sources._hardware import NONE, Hardware
@@ -42,6 +58,9 @@ __all__ = ["SCHEMES", "NetworkSource", "Patience"]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds between attempts to reconnect. The longest is short: a source that is back should be
 seen within seconds, and one attempt costs next to nothing."""
+
+_CALL = 60.0
+"""Seconds for which it is waited that a sender calls before it is listened anew."""
 
 _GIVEN_UP_AT_ONCE = 3
 """Hung connections left alone at one time before new attempts wait for them."""
@@ -91,7 +110,8 @@ class NetworkSource(LiveSource):
         self._name = redact(address)
         self._secrets = secrets_of(address)
         self._patience = patience or Patience()
-        self._way = self._proven = Way(scheme, transport)
+        listens = scheme in LISTENING and awaits_call(address)
+        self._way = self._proven = Way(scheme, transport, listens=listens)
         self._hardware = Hardware.asked(hwaccel)
         self._audio, self._sounds, self._whole = audio, 0, whole
         self._seldom, self._unread = Seldom(), False
@@ -149,6 +169,7 @@ class NetworkSource(LiveSource):
         """Opens the source, in another way where the first one is of no use."""
         refused: SourceError | None = None
         tried: list[Way] = []
+        began, limit = time.monotonic(), self._patience.giving_up
         while True:
             opening, reading = self._for_opening, self._patience.reading + 2
             first = First(self._name, self._way, self._connect, opening=opening, reading=reading)
@@ -160,6 +181,12 @@ class NetworkSource(LiveSource):
                 return event
             if not isinstance(event.error, SourceError):
                 raise event.error or SourceError(f"nothing came from {self._name}")
+            if self._way.waits_on(event.cause):
+                if limit is None or time.monotonic() - began < limit:
+                    first.reader.stop()
+                    self._closed.wait(_FIRST_PAUSE)
+                    continue
+                raise SourceError(f"nobody has sent to {self._name} for {limit:g} s")
             # The first refusal is about what was asked for; later ones are about our tries.
             refused = refused or event.error
             tried.append(self._way)
@@ -191,13 +218,16 @@ class NetworkSource(LiveSource):
         )
 
     def _open(self, way: Way) -> InputContainer:
-        how = self._patience.opening, self._patience.reading, self._hardware.accelerator
+        opening, limit = self._patience.opening, self._patience.giving_up
+        if way.listens:
+            opening = max(opening, _CALL if limit is None else min(_CALL, limit))
+        how = opening, self._patience.reading, self._hardware.accelerator
         try:
             container = way.open(self._address, *how)
         except av.ProtocolNotFoundError:
             if way.scheme != "srt":
                 raise
-            container = Way("udp", analysed=way.analysed).open(self._relayed(), *how)
+            container = replace(way, scheme="udp").open(self._relayed(), *how)
         self._open_now = True
         return container
 
@@ -334,7 +364,7 @@ class NetworkSource(LiveSource):
         """Whether packets come of which a picture may still be made."""
         now = time.monotonic()
         if not reader.heard:
-            return now - self._opening_since <= self._for_opening
+            return self._way.listens or now - self._opening_since <= self._for_opening
         waited = now - max(self._pictured.at, self._opening_since)
         return reader.silence() <= self._patience.reading + 2 and waited <= self._way.for_a_picture
 

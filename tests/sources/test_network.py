@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import io
 import itertools
 import shutil
 import socket
@@ -148,6 +149,63 @@ def test_rtmp(tmp_path):
         address = f"rtmp://127.0.0.1:{port}/app/live"
         with serving("rtmp", address=address):
             check(take(NetworkSource(address, patience=CALM), RATE))
+
+
+@contextmanager
+def calling(port: int, clip: Path) -> Iterator[None]:
+    """Sends a clip to who listens, as MPEG-TS."""
+    written = io.BytesIO()
+    with av.open(str(clip)) as read, av.open(written, "w", format="mpegts") as made:
+        tracks = {one.index: made.add_stream_from_template(one) for one in read.streams}
+        for packet in read.demux():
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream.index]
+                made.mux(packet)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(written.getvalue())
+        yield
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "tcp"])
+def test_a_sender_that_calls_is_waited_for(clip, scheme, caplog):
+    """Nobody calls within the time in which who is called has to answer."""
+    port = free_port()
+    address = f"{scheme}://127.0.0.1:{port}/app/live"
+    opened: list[NetworkSource] = []
+
+    def wait() -> None:
+        patience = Patience(opening=0.1, reading=30)
+        opened.append(NetworkSource(f"{address}?listen=1", patience=patience))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    until_said(caplog, "waiting for somebody to send there")
+    with serving("rtmp", address=address) if scheme == "rtmp" else calling(port, clip):
+        waiting.join(SOON)
+    (source,) = opened
+    assert (source.info.width, source.info.height) == (320, 240)
+    source.close()
+    let_go(source)
+
+
+def until_said(caplog, words: str) -> None:
+    deadline = time.monotonic() + SOON
+    while words not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_where_nobody_calls_it_is_given_up_when_asked():
+    with pytest.raises(SourceError, match=r"nobody has sent to tcp://127\.0\.0\.1:\d+\?\*\*\* for"):
+        NetworkSource(f"tcp://127.0.0.1:{free_port()}?listen=1", patience=Patience(0.1, 0.1, 0.3))
+
+
+def test_a_port_at_which_somebody_else_listens_is_refused_at_once():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(SourceError, match="already in use"),
+    ):
+        NetworkSource(f"tcp://127.0.0.1:{taken.getsockname()[1]}?listen=1", patience=CALM)
 
 
 def test_srt_through_the_relay():
