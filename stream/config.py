@@ -22,14 +22,15 @@ import json
 import os.path
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from stream.addresses import clean
-from stream.errors import UsageError
+from stream.errors import ModelError, ProviderError, SourceError, UsageError
 from stream.fleet_options import FleetOptions
 from stream.groups import Leaf, build, changed, leaves, read
 from stream.likeness import nearest
@@ -47,7 +48,16 @@ from stream.options import (
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.serve_options import ServeOptions
-from stream.toml_lines import OWN_OUTPUTS, Place, at, line_of, not_toml, not_utf_8, unfilled
+from stream.toml_lines import (
+    OWN_OUTPUTS,
+    Place,
+    at,
+    line_of,
+    not_toml,
+    not_utf_8,
+    place_in,
+    unfilled,
+)
 from stream.twins import Twins
 from stream.types import TOML
 
@@ -116,6 +126,45 @@ def loads(text: str, name: str = "the configuration") -> list[RunPlan]:
     except (ValueError, RecursionError) as error:
         raise UsageError(not_toml(name, text, error)) from error
     return _Reader(name, text, document).plans()
+
+
+_ABOUT_VALUES = (UsageError, SourceError, ModelError, ProviderError)
+
+
+@contextmanager
+def with_lines(path: Path, flags: Collection[str] = ()) -> Iterator[None]:
+    """Names the line of the value that an error is about, which nothing told before it was used.
+
+    Args:
+        path: the configuration that was loaded.
+        flags: of the command line that may be given beside it, with dashes; others become keys.
+    """
+    try:
+        yield
+    except _ABOUT_VALUES as error:
+        sentence = str(error)
+        with suppress(OSError, ValueError):  # it was there when it was loaded
+            text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+            place = place_in(tomllib.loads(text), sentence)
+            if place is not None and not sentence.startswith(f"{path}, line "):
+                line = line_of(text, place)
+                error.args = (f"{path}, line {line}: {_with_keys(sentence, flags)}",)
+        raise
+
+
+def _with_keys(sentence: str, flags: Collection[str] = ()) -> str:
+    """A sentence in which options are called as they are in a file; other programs' stay."""
+    groups = (*TABLES.values(), InputOptions, PictureOptions, OutputOptions)
+    keys = {leaf.flag: name for group in groups for name, leaf in leaves(group).items()}
+
+    def key(flag: re.Match[str]) -> str:
+        if flag[0] in flags:
+            return flag[0]
+        if f"--{flag[2]}" in keys and flag[1]:
+            return f"{keys[f'--{flag[2]}']} = false"
+        return keys.get(flag[0], flag[0])
+
+    return re.sub(r"--(no-)?([a-z][a-z-]*)", key, sentence)
 
 
 class _Reader:
@@ -317,9 +366,8 @@ class _Reader:
 
     def _error(self, place: Place, sentence: str) -> UsageError:
         """An error with its line; flags of the command line become keys."""
-        sentence = re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), sentence)
         line = line_of(self._text, place)
-        return UsageError(clean(f"{self._name}, line {line}: {sentence}"))
+        return UsageError(clean(f"{self._name}, line {line}: {_with_keys(sentence)}"))
 
 
 def _called(path: Path | None, name: str) -> Path | None:

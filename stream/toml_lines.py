@@ -6,7 +6,7 @@ import codecs
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from stream.addresses import clean
 from stream.types import TOML
@@ -65,6 +65,42 @@ def at(document: Mapping[str, TOML], place: Place) -> TOML | None:
         else:
             return None
     return found
+
+
+def place_in(document: Mapping[str, TOML], sentence: str) -> Place | None:
+    """The place of the value that a sentence is about.
+
+    One in quotes in it is meant first, then the one that comes first.
+
+    Args:
+        document: as it was read.
+        sentence: says what is wrong with a value, which stands in it as it is in the document, or a
+            part of it does that others are joined to with + or a comma.
+
+    Returns:
+        where it is; None where no value stands in the sentence.
+    """
+    found: list[tuple[bool, int, Place]] = []
+    for place, value in _texts(dict(document), ()):
+        for part in {value, *re.split(r"[+,]", value)}:
+            plain = re.escape(part.strip())
+            said = plain and re.search(rf"(?<![\w./-]){plain}(?![\w/-])", sentence, re.IGNORECASE)
+            if said:
+                quoted = sentence[: said.start()].endswith("'")
+                found.append((not quoted, said.start(), place))
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _texts(value: TOML, place: Place) -> Iterator[tuple[Place, str]]:
+    """All texts of a document, with their places, in order."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _texts(one, (*place, key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _texts(one, (*place, index))
 
 
 def not_utf_8(name: str, data: bytes, error: UnicodeDecodeError) -> str:

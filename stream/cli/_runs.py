@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def go_through(
     several: bool = False,
     make_folders: bool = False,
     read: Sequence[Path] = (),
+    placing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Runs plans of files one after another; of several, one that fails is not the end.
 
@@ -58,6 +60,7 @@ def go_through(
         several: whether to print a line a clip and a summary, also for one.
         make_folders: whether the folders that outputs lie in are made.
         read: further files that are read.
+        placing: says of errors in its block where what they are about was asked for.
 
     Raises:
         StreamError: there is one plan and it cannot be carried out, or all fail alike.
@@ -71,7 +74,7 @@ def go_through(
     made = {Path(one).parent for one in (*targets, *beside)} if make_folders else set()
     with folders_made(made, targets):
         check_reports(plans, read)
-        batch = _Batch(plans, run, len(skipped), several)
+        batch = _Batch(plans, run, len(skipped), several, placing)
         for index in range(len(plans)):
             if batch.interrupted:
                 break
@@ -89,12 +92,18 @@ class _Batch:
     """Plans on their way: one model for all, and what came of each."""
 
     def __init__(
-        self, plans: Sequence[RunPlan], run: RunOptions, skipped: int, several: bool
+        self,
+        plans: Sequence[RunPlan],
+        run: RunOptions,
+        skipped: int,
+        several: bool,
+        placing: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.reports: list[RunReport] = []
         self.failed: list[str] = []
         self.interrupted = False
         self._plans = plans
+        self._placing = placing
         self._quiet = run.quiet
         self._skipped = skipped
         self._several = several
@@ -111,9 +120,9 @@ class _Batch:
         plan = self._plans[index]
         number = self._skipped + index + 1
         try:
-            if index in self._problems:
-                raise self._problems[index]
-            with refusals():
+            with self._placing(), refusals():
+                if index in self._problems:
+                    raise self._problems[index]
                 report, outcome = self._execute(plan, number)
         except StreamError as error:
             if not self._several:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -15,7 +17,7 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.groups import build, changed
+from stream.groups import build, changed, leaves
 from stream.names import WINDOW
 from stream.option import option
 from stream.options import RunOptions
@@ -46,9 +48,8 @@ def run(
 ) -> None:
     """Do what a configuration file says: one or several sources, each with its outputs."""
     common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
-    from stream.cli import _runs, _siblings
-    from stream.config import load
-    from stream.run import setup
+    from stream.cli import _runs
+    from stream.config import load, with_lines
 
     plans = [_with(plan, said, overwrite=here.overwrite) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
@@ -60,6 +61,22 @@ def run(
     common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):
         return
+    placing = partial(with_lines, Path(config), _flags())
+    with placing():
+        _carry_out(config, plans, said, overwrite=here.overwrite, placing=placing)
+
+
+def _carry_out(
+    config: str,
+    plans: Sequence[RunPlan],
+    said: RunOptions,
+    *,
+    overwrite: bool,
+    placing: Callable[[], AbstractContextManager[None]],
+) -> None:
+    from stream.cli import _runs, _siblings
+    from stream.run import setup
+
     if plans[0].fleet is not None:
         _run_fleet(config, plans)
         return
@@ -69,7 +86,7 @@ def run(
         _runs.run_served(plans, read)
     elif live and len(plans) > 1:
         _runs.refuse_shared_report(plans)
-        _side_by_side([config, *_repeated(said, overwrite=here.overwrite)], len(plans))
+        _side_by_side([config, *_repeated(said, overwrite=overwrite)], len(plans))
     elif live:
         _runs.run_live(_with_window(live[0]), read, _siblings.opening(live[0]))
     elif len(plans) == 1 and setup.has_pictures(plans[0].source):
@@ -77,7 +94,14 @@ def run(
     else:
         several = len(plans) > 1
         # As of the commands that such a file was saved for: `stream file takes/ -o out/`.
-        _runs.go_through(plans, plans[0].run, several=several, make_folders=True, read=read)
+        _runs.go_through(
+            plans, plans[0].run, several=several, make_folders=True, read=read, placing=placing
+        )
+
+
+def _flags() -> list[str]:
+    """The flags that may be given beside a configuration."""
+    return [leaf.flag for group in (HereOptions, RunOptions) for leaf in leaves(group).values()]
 
 
 def _run_fleet(config: str, plans: Sequence[RunPlan]) -> None:

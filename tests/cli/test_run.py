@@ -44,6 +44,52 @@ def test_what_was_typed_is_written_down_and_run(stream, clip, nothing, tmp_path)
 
 
 @pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ('look = "fill+blurr"', "line 10: there is no layer 'blurr'; did you mean blur?"),
+        ('look = "overlay"\nlabel = "nam"', "line 11: labels say any of name"),
+        ('palette = ["00FF00",\n"red"]', "line 10: a colour is RRGGBB"),
+        ('[tracking]\ntracker = "bytrack"', "line 11: there is no tracker 'bytrack'"),
+        ('[counts]\nplot = "plot.jpg"', "line 11: plot writes a picture"),
+        ('look = "replace"\nbackground = "no.mp4"', "line 11: the background 'no.mp4' is"),
+        ('codec = "libx266"', "line 10: there is no encoder 'libx266'"),
+    ],
+)
+def test_what_is_found_only_when_it_is_used_has_its_line(
+    stream, clip, bright, tmp_path, wrong, words
+):
+    known = f"""# A film.
+[model]
+model = "{bright}"
+[[source]]
+target = "{clip}"
+limit = 2
+[[output]]
+overwrite = true
+to = "out.mkv"
+{wrong}
+"""
+    (tmp_path / "b.toml").write_text(known)
+    result = stream("run", "b.toml")
+    assert result.code == 2 and f"stream: b.toml, {words}" in result.err, result.err
+    (tmp_path / "b.toml").write_text(known.replace(wrong, "").replace(str(bright), "no.onnx"))
+    assert "b.toml, line 3: there is no model file 'no.onnx'" in stream("run", "b.toml").err
+
+
+def test_of_several_films_each_mistake_has_its_line(stream, clip, bright, tmp_path):
+    films = (f'target = "{clip}"', f'target = "{clip}"\nhwaccel = "none"', 'target = "no.mp4"')
+    outputs = ('to = "1.mkv"', 'to = "2.mkv"\nlook = "blurr"', 'to = "3.mkv"')
+    pairs = zip(films, outputs, strict=True)
+    tables = [f"[[source]]\n{film}\n[[source.output]]\n{output}\n" for film, output in pairs]
+    (tmp_path / "b.toml").write_text(f'[model]\nmodel = "{bright}"\n{"".join(tables)}')
+    result = stream("run", "b.toml")
+    assert result.code == 1
+    assert "2 of 3: b.toml, line 12: there is no layer 'blurr'" in result.err
+    assert "3 of 3: b.toml, line 14: no.mp4 does not exist" in result.err
+    assert (tmp_path / "1.mkv").exists()
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         ("webcam", "pattern", "--no-display", "--seconds", "2", "-o", "x.mp4", "-o", "y.mkv"),
