@@ -33,7 +33,8 @@ def small_grey(picture: av.VideoFrame, longest: int = _LONGEST) -> Grey:
     """
     factor = max(1, round(max(picture.width, picture.height) / longest))
     luma = plane_view(picture.planes[0], picture.format.components[0].bits)
-    height, width = picture.height // factor, picture.width // factor
+    # A side that is shorter than the factor is one pixel.
+    height, width = max(1, picture.height // factor), max(1, picture.width // factor)
     cut = luma[: height * factor, : width * factor]
     if factor > 1:
         cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)

@@ -53,3 +53,12 @@ def test_a_meter_looks_at_the_fine_scale_as_it_was_told_last() -> None:
         meter.fine = told
         assert meter.fine is told
         np.testing.assert_array_equal(meter.between(before, after), wanted)
+
+
+@pytest.mark.parametrize("size", [(1, 480), (480, 1), (2, 16384), (16384, 3)])
+def test_of_a_thread_of_a_picture_there_is_a_small_one_too(size: tuple[int, int]) -> None:
+    picture = av.VideoFrame(*size, "gray")
+    plane_view(picture.planes[0])[...] = 77
+    grey = small_grey(picture)
+    assert min(grey.shape) >= 16 and max(grey.shape) <= 330
+    assert (grey == 77).all()
