@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from stream.sources._numerals import read_plainly
 from stream.types import AnyPacket
 
 UNREAD = (
@@ -71,6 +72,8 @@ class Arrivals:
 
     def __iter__(self) -> Iterator[AnyPacket]:
         packets: Iterator[AnyPacket] = self._container.demux(self._streams)
+        if self._container.format.name == "hls":
+            packets = read_plainly(packets)
         while True:
             for count, packet in enumerate(packets, 1):
                 if packet.stream not in self._silent:

@@ -12,6 +12,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from stream.sources._multipart import open_pictures
+from stream.sources._numerals import decimal_points
 
 _ANALYSED = (1.5, 12.0, 60.0)
 """Seconds of a stream in which FFmpeg looks for what it brings. What a stream is shows in its
@@ -128,13 +129,14 @@ class Way:
             address = _ASKS.sub("", address).rstrip("?&")
         if self.container is not None:
             return open_pictures(address, self._options(), most, reading, hwaccel)
-        container = av.open(
-            address,
-            options=self._options(),
-            timeout=(most, reading),
-            metadata_errors="replace",
-            hwaccel=hwaccel,
-        )
+        with decimal_points():
+            container = av.open(
+                address,
+                options=self._options(),
+                timeout=(most, reading),
+                metadata_errors="replace",
+                hwaccel=hwaccel,
+            )
         if time.monotonic() - began >= most:
             # It was looked at until the time was over, and is broken off now.
             container.close()

@@ -25,6 +25,7 @@ from stream.errors import SourceError
 from stream.frame import Cover
 from stream.heif import SEQUENCES
 from stream.sources._joined import Window
+from stream.sources._numerals import decimal_points
 
 # What FFmpeg takes for a video although people mean text by it.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -98,13 +99,14 @@ def open_container(
     try:
         # "file:" keeps a colon in the name from being taken for a protocol; the whitelist keeps
         # a playlist inside the file from reaching out to the network.
-        container: InputContainer = av.open(
-            f"file:{os.fspath(path)}" if file is None else file,
-            "r",
-            options={"protocol_whitelist": "file,pipe,crypto,data"},
-            metadata_errors="replace",
-            hwaccel=hwaccel,
-        )
+        with decimal_points():
+            container: InputContainer = av.open(
+                f"file:{os.fspath(path)}" if file is None else file,
+                "r",
+                options={"protocol_whitelist": "file,pipe,crypto,data"},
+                metadata_errors="replace",
+                hwaccel=hwaccel,
+            )
     except RAISED as error:
         if file is not None:
             file.close()
