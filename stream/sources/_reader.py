@@ -349,16 +349,23 @@ def _matches(ours: Sequence[Stream], theirs: Iterable[Stream]) -> Iterator[tuple
             yield stream, same
 
 
-def undecodable(path: Path, codec: str) -> SourceError:
+def undecodable(path: Path, codec: str, form: str = "") -> SourceError:
     """That nothing of a video file decodes, and why.
 
     Args:
         path: of the file.
         codec: the name of its video's.
+        form: FFmpeg's name of its format.
     """
     # FFmpeg's decoders have threads, and without them give nothing, as of a damaged file.
     if short := scarce_threads():
         return SourceError(f"{path} cannot be decoded: {'; '.join(short)}")
+    if form.startswith("mov") and not path.is_file():
+        return SourceError(
+            f"no picture of {path} can be reached: it is a pipe, which nobody goes back in, and "
+            "MP4s mostly have their index behind their pictures; name the film's own file, or pipe "
+            "it as Matroska, or with its index in front (ffmpeg -movflags +faststart)"
+        )
     return SourceError(
         f"{path} holds no picture that can be decoded; it is damaged or its codec ({codec}) is not "
         "supported here"

@@ -253,7 +253,8 @@ class FileSource(Source):
                 ):
                     return piece.picture
                 break
-        raise undecodable(self.path, self._video.codec_context.name)
+        codec, form = self._video.codec_context.name, self._container.format.name
+        raise undecodable(self.path, codec, form)
 
     @property
     def remarks(self) -> list[str]:

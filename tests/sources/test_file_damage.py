@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import threading
 
 import av
 import numpy as np
@@ -122,6 +125,26 @@ def test_a_film_without_any_picture_is_damaged_whatever_part_is_wanted(tmp_path,
         )
     with pytest.raises(SourceError, match=r"in\.mp4 holds no picture that can be decoded"):
         frames_of(path, **cut)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_whose_index_lies_behind_the_pictures_is_called_that(tmp_path):
+    clip, pipe = make_clip(tmp_path / "in.mp4", size=(320, 240), frames=50), tmp_path / "pipe"
+    data = clip.read_bytes()
+    assert data.index(b"moov") > data.index(b"mdat")
+    os.mkfifo(pipe)
+
+    def fill():
+        with contextlib.suppress(OSError), pipe.open("wb") as file:
+            file.write(data)
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    try:
+        with pytest.raises(SourceError, match=r"can be reached: it is a pipe.*its index in front"):
+            FileSource(pipe)
+    finally:
+        writer.join()
 
 
 def test_a_size_that_changes_is_fitted(tmp_path):
