@@ -45,7 +45,10 @@ _SETS: dict[str, Callable[[], tuple[str, ...]]] = {
 
 
 def names_for(
-    checkpoint: Path, classes: int, given: str | Path | None, told: tuple[str, str] | None = None
+    checkpoint: Path,
+    classes: int,
+    given: str | Path | None,
+    told: tuple[str | tuple[str, ...], str] | None = None,
 ) -> tuple[tuple[str, ...], str]:
     """The names of a checkpoint's classes; they are never guessed from how many there are.
 
@@ -53,7 +56,8 @@ def names_for(
         checkpoint: named in the message.
         classes: how many there are, without background.
         given: a file of names, a data set's name, or `numbers` for made-up ones; or None.
-        told: the data set that the checkpoint or its configuration names, and what says so.
+        told: the data set that the checkpoint or its configuration names, or the names themselves,
+            and what says so.
 
     Returns:
         The names, and where they are from, in words.
@@ -78,8 +82,11 @@ def names_for(
                 f"--names {given}: it has {len(names)} classes, the checkpoint has {classes}"
             )
         return names, f"{given}'s, as asked"
-    if told is not None and len(_SETS[told[0]]()) == classes:
-        return _SETS[told[0]](), f"{told[0]}'s, since {told[1]}"
+    if told is not None:
+        named, why = told
+        listed = _SETS[named]() if isinstance(named, str) else named
+        if len(listed) == classes:
+            return listed, f"{named}'s, since {why}" if isinstance(named, str) else f"as {why}"
     if classes == 1:
         return ("object",), "not given: the one class is called 'object'"
     fitting = [name for name, names in _SETS.items() if len(names()) == classes]

@@ -20,7 +20,9 @@ from tests.export.lazily import lazily
 
 torch = lazily("torch")
 
-SYSTEMS = ("matterport", "tensorflow", "detectron2", "detectron", "yolact", "centermask")
+SYSTEMS = (
+    "matterport", "tensorflow", "detectron2", "detectron", "mmdetection", "yolact", "centermask"
+)  # fmt: skip
 EVERY = (*SYSTEMS, "torchvision")
 
 
@@ -35,6 +37,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made_tensorflow.write_graph(places["tensorflow"], made_tensorflow.inception_v2())
     made.write_detectron2(places["detectron2"])
     made.write_detectron(places["detectron"])
+    torch.save({"state_dict": {"rpn_head.rpn_cls.weight": torch.zeros(3)}}, places["mmdetection"])
     made.write_torch(places["yolact"], made.yolact())
     made.write_torch(places["centermask"], made.centermask(), wrapped=True)
     torch.save({"rpn.head.cls_logits.weight": torch.zeros(3)}, places["torchvision"])
@@ -145,3 +148,31 @@ def test_an_architecture_that_there_is_not_is_said(tmp_path: Path, given: list[s
     output = ["-o", str(tmp_path / "a.onnx")]
     result = CliRunner().invoke(app, ["torchvision", "--arch", "mask_rcnn", *given, *output])
     assert "unknown architecture 'mask_rcnn'" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("backbone.simfp_2.0.weight", "a ViTDet of detectron2"),
+        ("bbox_head.rtm_cls.0.weight", "an RTMDet of MMDetection"),
+        ("model.model.0.conv.weight", "a checkpoint of YOLO"),
+        ("sem_seg_head.predictor.query_feat.weight", "a Mask2Former or MaskFormer"),
+        ("image_encoder.pos_embed", "a Segment Anything"),
+        ("transformer.encoder.layers.0.self_attn.in_proj_weight", "a transformer of DETR's kind"),
+    ],
+)
+def test_what_is_no_mask_r_cnn_is_called_what_it_is(name: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    # Beside what another network of the same system has.
+    torch.save({"model": {name: torch.zeros(2), "head.other.weight": torch.zeros(2)}}, path)
+    for system in ("detectron2", "torchvision", "mmdetection"):
+        told = refusal(system, path)
+        assert f"it is {said}, which is no Mask R-CNN that can be converted" in told
+        assert "`stream train` makes one of labelled pictures" in told
+
+
+def test_a_run_s_own_checkpoint_needs_no_converting(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"weights": {"refine.classes.weight": torch.zeros(2)}, "step": 3}, path)
+    for system in ("detectron2", "torchvision"):
+        assert "of `stream train`, which wrote models that need no" in refusal(system, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import zipfile
 from collections.abc import Iterable
@@ -55,17 +56,26 @@ class Recognised:
         return " ".join([*parts, *self.options.split(), "-o", shlex.quote(f"{path.stem}.onnx")])
 
 
-# Weights that tell of systems without a converter, and what those are.
+_OTHER = (
+    "which is no Mask R-CNN that can be converted (stream export --help lists whose can); "
+    "`stream train` makes one of labelled pictures"
+)
+# Ends of weights' names (regular expressions) that tell of what has no converter, and what it is.
 _FOREIGN: list[tuple[str, str]] = [
     (
-        "roi_head.mask_head.conv_logits.weight",
-        "a checkpoint of MMDetection, for which there is no converter",
+        r"refine\.classes\.weight",
+        "a checkpoint of `stream train`, which wrote models that need no converting beside it",
     ),
     (
-        "backbone.body.stem.conv1.weight",
+        r"backbone\.body\.stem\.conv1\.weight",
         "a checkpoint of maskrcnn-benchmark, for which there is no converter",
     ),
-    ("model.0.conv.weight", "a checkpoint of YOLO, which is no Mask R-CNN"),
+    (r"backbone\.simfp_2\.0\.weight", f"a ViTDet of detectron2, {_OTHER}"),
+    (r"bbox_head\.rtm_cls\.\d+\.weight", f"an RTMDet of MMDetection, {_OTHER}"),
+    (r"model\.0\.conv\.weight", f"a checkpoint of YOLO, {_OTHER}"),
+    (r"predictor\.query_feat\.weight", f"a Mask2Former or MaskFormer, {_OTHER}"),
+    (r"image_encoder\.(pos_embed|trunk\.pos_embed)", f"a Segment Anything, {_OTHER}"),
+    (r"transformer\.encoder\.layers\.0\.self_attn\..+", f"a transformer of DETR's kind, {_OTHER}"),
 ]
 _CLASSIFIERS: list[tuple[str, str]] = [
     ("fc.weight", "a classifier's weights, without a detector's heads"),
@@ -143,8 +153,8 @@ def _by_names(names: Iterable[str]) -> Recognised | None:
     def held(sign: str) -> bool:
         return any(name == sign or name.endswith(f".{sign}") for name in names)
 
-    for sign, what in _FOREIGN:
-        if held(sign):
+    for pattern, what in _FOREIGN:
+        if any(re.search(rf"(?:^|\.){pattern}$", name) for name in names):
             return Recognised(what)
     for converter in converters().values():
         if any(held(sign) for sign in converter.signs):

@@ -67,6 +67,7 @@ class RcnnConfig:
         aligned: whether RoIAlign is shifted by half a cell there.
         mask_sampling_ratio: the same for the masks' head.
         mask_aligned: likewise.
+        level_epsilon: added to a region's edge over 224 pixels, which tells its level.
         sigmoid: whether each class has a probability of its own, rather than all of them a sum.
         score: detections must be better than this, 0..1.
         iou: suppression among detections.
@@ -106,6 +107,7 @@ class RcnnConfig:
     aligned: bool = True
     mask_sampling_ratio: int = 0
     mask_aligned: bool = True
+    level_epsilon: float = _LEVEL_EPSILON
     sigmoid: bool = False
     score: float = 0.05
     iou: float = 0.5
@@ -170,11 +172,22 @@ class RcnnForm(nn.Module):
         # The pyramid's coarsest level has proposals but no regions.
         scales = [1 / stride for stride in (config.strides[:4] if fpn else config.strides)]
         # Proposals are many, so the order in which they are pooled matters.
-        self.box_pool = _pool(
-            scales, config.box_pool, config.sampling_ratio, config.aligned, tile=64
+        self.box_pool = LevelPool(
+            scales,
+            config.box_pool,
+            sampling_ratio=config.sampling_ratio,
+            aligned=config.aligned,
+            epsilon=config.level_epsilon,
+            epsilon_inside=True,
+            tile=64,
         )
-        self.mask_pool = _pool(
-            scales, config.mask_pool, config.mask_sampling_ratio, config.mask_aligned
+        self.mask_pool = LevelPool(
+            scales,
+            config.mask_pool,
+            sampling_ratio=config.mask_sampling_ratio,
+            aligned=config.mask_aligned,
+            epsilon=config.level_epsilon,
+            epsilon_inside=True,
         )
         self.head: nn.Module | None = None
         if config.body == "c4":
@@ -322,17 +335,3 @@ def _convolutions(inputs: int, channels: Sequence[int]) -> nn.Sequential:
         layers += [nn.Conv2d(inputs, count, 3, padding=1), nn.ReLU()]
         inputs = count
     return nn.Sequential(*layers)
-
-
-def _pool(
-    scales: Sequence[float], size: int, sampling_ratio: int, aligned: bool, tile: int = 0
-) -> LevelPool:
-    return LevelPool(
-        scales,
-        size,
-        sampling_ratio=sampling_ratio,
-        aligned=aligned,
-        epsilon=_LEVEL_EPSILON,
-        epsilon_inside=True,
-        tile=tile,
-    )

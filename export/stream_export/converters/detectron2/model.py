@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from stream.errors import ModelError
-from stream.inference.contract import Metadata, Resize
+from stream.inference.contract import Interpolation, Metadata, Resize
 from stream_export.blocks.deformable import DeformConv
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import find_weights, read_content
@@ -148,7 +148,8 @@ def assemble(
     config: RcnnConfig,
     settings: Settings,
     origin: str,
-    told: tuple[str, str] | None = None,
+    told: tuple[str | tuple[str, ...], str] | None = None,
+    interpolation: Interpolation = "pil_bilinear",
 ) -> Converted:
     """Builds, fills and describes a model; what the request sets has the last word.
 
@@ -158,7 +159,8 @@ def assemble(
         config: of the model.
         settings: it was configured by.
         origin: told in the metadata.
-        told: the data set that the file names, see `names_for`.
+        told: what the file says of its classes, see `names_for`.
+        interpolation: how the origin resizes pictures.
 
     Raises:
         ModelError: a weight is missing, of the wrong shape, or left over.
@@ -177,7 +179,7 @@ def assemble(
     if shortest == 0 and request.size is None:
         resize = Resize("native")
     else:
-        resize = request.resize(f"{shortest}/{max(longest, shortest)}", "pil_bilinear")
+        resize = request.resize(f"{shortest}/{max(longest, shortest)}", interpolation)
     trained_on = str(settings.get("DATASETS.TRAIN", ""))
     named = data_set(trained_on)
     if named is not None and told is None:
