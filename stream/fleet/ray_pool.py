@@ -41,6 +41,11 @@ _MACHINE = re.compile(r"(?:ray://)?(?P<host>\[[^\]]+\]|[^\s/:\[\]]+):(?P<port>\d
 """Addresses that name a machine and a port."""
 _REACHED = 15.0
 """Seconds in which a machine is to take a connection."""
+_ASKED_AGAIN = 2.0
+"""Seconds that the head has to take a connection in, once there is a cluster."""
+_PATIENT = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""Ray's own setting: after so many seconds without its head, 60 where nothing is said, it ends the
+whole program."""
 _CLIENT_HINT = (
     "; its server for clients writes ray_client_server.err on the head. With a new gRPC it starts "
     "nothing unless Ray was started with GRPC_ENABLE_FORK_SUPPORT=0"
@@ -60,6 +65,67 @@ class ToLog(io.TextIOBase):
         for line in filter(None, map(str.rstrip, text.splitlines())):
             _log.debug("Ray: %s", line)
         return len(text)
+
+
+class Head:
+    """Whether a cluster's head is there, without which Ray ends the program and all that it knows.
+
+    Args:
+        address: of the head, machine and port; "" where Ray itself says that it is gone.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, address: str, clock: Callable[[], float]) -> None:
+        self._address = address
+        self._clock = clock
+        self._looked = self._seen = clock()
+        self.there = True
+        """Whether it took a connection when it was asked last."""
+
+    def look(self) -> None:
+        """Asks it, unless it was asked just now.
+
+        Raises:
+            StreamError: it has not answered for half of the time that Ray allows.
+        """
+        now = self._clock()
+        if not self._address or now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        why = unreached(self._address, _ASKED_AGAIN)
+        self.there = not why
+        if self.there:
+            self._seen = now
+        elif now - self._seen >= _patience() / 2:
+            raise StreamError(
+                f"the cluster's head does not answer any more at {self._address} ({why}); what is "
+                "done is written down, and the same command goes on with the rest"
+            )
+
+
+def _patience() -> float:
+    """Seconds that Ray waits for its head."""
+    try:
+        return float(os.environ.get(_PATIENT, ""))
+    except ValueError:
+        return 60.0
+
+
+def unreached(address: str, seconds: float) -> str:
+    """Why a machine takes no connection; "" where it does, or where an address names none.
+
+    Args:
+        address: machine and port.
+        seconds: that it may take.
+    """
+    named = _MACHINE.fullmatch(address)
+    if named is None:
+        return ""
+    try:
+        socket.create_connection((named["host"].strip("[]"), int(named["port"])), seconds).close()
+    except (OSError, OverflowError) as error:
+        return (getattr(error, "strerror", None) or str(error)).lower()
+    return ""
 
 
 class RayPool(WatchedPool[Any]):
@@ -112,6 +178,7 @@ class RayPool(WatchedPool[Any]):
         self._actor: Any = self._ray.remote(
             **options, max_restarts=0, max_task_retries=0, max_concurrency=2
         )(Worker)
+        self._head = Head(self._head_of(address), clock)
         self._references: dict[Any, tuple[Any, Callable[[Any], Event]]] = {}
         """What is on its way: by whom, and what is made of it."""
         try:
@@ -143,6 +210,12 @@ class RayPool(WatchedPool[Any]):
                 raise UsageError(f"Ray does not answer {at}: {_sentence(error)}{hint}") from error
             return
 
+    def _head_of(self, address: str) -> str:
+        """Where the head takes connections; "" where Ray's client says that it is gone."""
+        if address.startswith(_CLIENT):
+            return ""
+        return str(self._ray.get_runtime_context().gcs_address)
+
     @contextlib.contextmanager
     def _answering(self) -> Iterator[None]:
         """Says in one sentence that the cluster does not answer any more."""
@@ -155,6 +228,9 @@ class RayPool(WatchedPool[Any]):
             ) from error
 
     def _places(self) -> int:
+        self._head.look()
+        if not self._head.there:
+            return len(self._all())  # Ray would wait for its head, and end the program
         places = 0
         with self._answering():
             nodes = self._ray.nodes()
@@ -192,6 +268,7 @@ class RayPool(WatchedPool[Any]):
             self._ray.kill(worker)
 
     def _events(self, timeout: float) -> list[tuple[Any, Event]]:
+        self._head.look()
         if not self._references:
             time.sleep(timeout)
             return []
@@ -216,6 +293,9 @@ class RayPool(WatchedPool[Any]):
 
     def close(self) -> None:
         """Ends the workers, and Ray where it was started here; where that hangs it is left."""
+        if not self._head.there:
+            self._printing.close()
+            return  # there is nothing to end but by the head, for which Ray would wait
         ending = threading.Thread(target=self._end, name="stream-ray-end", daemon=True)
         ending.start()
         ending.join(_AT_LAST)
@@ -239,17 +319,12 @@ def _refuse_deaf(address: str) -> None:
     Raises:
         UsageError: why it cannot be reached.
     """
-    named = _MACHINE.fullmatch(address)
-    if named is None:
-        return
-    try:
-        socket.create_connection((named["host"].strip("[]"), int(named["port"])), _REACHED).close()
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    why = unreached(address, _REACHED)
+    if why:
         raise UsageError(
-            f"Ray does not answer at {address}: {why.lower()}; check the address, and that Ray was "
+            f"Ray does not answer at {address}: {why}; check the address, and that Ray was "
             "started there with `ray start --head`"
-        ) from error
+        )
 
 
 def _sentence(error: Exception) -> str:

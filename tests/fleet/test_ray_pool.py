@@ -10,9 +10,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
 from stream.fleet.pool import Need
-from stream.fleet.ray_pool import RayPool
+from stream.fleet.ray_pool import Head, RayPool
 from tests.fleet.doing import a_plan
 from tests.sources.serving import free_port
 
@@ -21,6 +21,7 @@ class _Ray(ModuleType):
     """Prints as Ray does: where it begins, and in a thread of its own where a machine is lost."""
 
     answers = True
+    head = "none"
 
     def __init__(self) -> None:
         super().__init__("ray")
@@ -42,6 +43,9 @@ class _Ray(ModuleType):
 
     def shutdown(self) -> None:
         return
+
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(gcs_address=self.head)
 
     def lose_a_machine(self) -> None:
         printing = threading.Thread(target=print, args=("(raylet) it is gone\n  [state] 1",))
@@ -91,3 +95,42 @@ def test_a_machine_that_listens_is_asked_by_ray(ray: _Ray) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         RayPool(a_plan("none.onnx"), Need(), address).close()
+
+
+def test_a_head_that_is_gone_for_half_of_rays_patience_ends_the_fleet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray itself would end the program then, before anybody is told what was done."""
+    hands = iter((0.0, 100.0, 101.0, 103.0, 129.0, 132.0, 190.0, 195.0))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        head = Head(address, lambda: next(hands))
+        head.look()
+        assert head.there
+    head.look()
+    assert head.there, "as it was asked just now"
+    for _ in range(2):
+        head.look()
+        assert not head.there, "and may come back"
+    with pytest.raises(StreamError, match=rf"head does not answer any more at {address} \("):
+        head.look()
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "600")
+    head.look()
+    with socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))):
+        head.look()
+        assert head.there
+
+
+def test_nothing_is_asked_of_ray_that_waits_for_its_head(
+    ray: _Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ray.head = f"127.0.0.1:{listening.getsockname()[1]}"
+        pool = RayPool(a_plan("none.onnx"), Need(), ray.head, clock=lambda: now)
+    monkeypatch.setattr(ray, "nodes", lambda: pytest.fail("it would wait, and end the program"))
+    monkeypatch.setattr(ray, "shutdown", lambda: pytest.fail("it would wait, and end the program"))
+    now = 10.0
+    assert pool.free(3) == 0
+    pool.close()
+    print("standard output is given back")
