@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 import psutil
+from av.container import OutputContainer
 from av.video.frame import PictureType
 
 if TYPE_CHECKING:  # a server starts sooner without
@@ -226,7 +227,28 @@ def serve(kind: str, address: str, port: int, grow: bool, gop: int) -> None:
         print("ready", flush=True)
     wanted: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, frame: wanted.append(number))
-    out = _output(kind, address, port)
+    send(_output(kind, address, port), kind, _in_time(says=not waits), grow, gop, wanted)
+
+
+def _in_time(*, says: bool) -> Iterator[int]:
+    """The numbers of pictures, each when it is due."""
+    start = time.perf_counter()
+    for index in range(10**9):
+        time.sleep(max(0.0, start + index / RATE - time.perf_counter()))
+        if says and index == 5:
+            print("ready", flush=True)
+        yield index
+
+
+def send(
+    out: OutputContainer,
+    kind: str,
+    indices: Iterable[int],
+    grow: bool = False,
+    gop: int = 10,
+    wanted: list[int] | None = None,
+) -> None:
+    """Sends pictures and their sound; a key frame more for whatever comes to be wanted."""
     codec, pixel_format = ("mjpeg", "yuvj420p") if kind == "mjpeg" else ("libx264", "yuv420p")
     video = out.add_stream(codec, rate=RATE)
     video.width, video.height, video.pix_fmt = 320, 240, pixel_format
@@ -240,18 +262,14 @@ def serve(kind: str, address: str, port: int, grow: bool, gop: int) -> None:
     encoders = {
         size: _encoder(codec, pixel_format, *size, gop) for size in ((320, 240), (480, 360))
     }
-    start = time.perf_counter()
     samples = 0
-    for index in range(10**9):
-        time.sleep(max(0.0, start + index / RATE - time.perf_counter()))
+    for index in indices:
         size = (480, 360) if grow and index >= RATE else (320, 240)
         frame = picture(*size, index)
         frame.pts, frame.time_base = index, Fraction(1, RATE)
         if wanted:
             wanted.clear()
             frame.pict_type = PictureType.I
-        if index == 5 and not waits:
-            print("ready", flush=True)
         if kind == "mjpeg":
             frame = frame.reformat(format="yuvj420p")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
