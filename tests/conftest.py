@@ -84,6 +84,9 @@ WAITING = (
 )
 """Files whose tests wait for servers, cameras and windows most of the time, likewise."""
 
+LONG = ("tests/test_hatch_build.py",)
+"""Files that the others begin with: at the end they would run when all else is done."""
+
 # Threads of libraries that live as long as the process, by the start of their names.
 LASTING_THREADS = (
     "asyncio_", "fsspecIO", "pytest_timeout", "tqdm_monitor", "ThreadPoolExecutor", "Dummy-"
@@ -209,10 +212,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
         def _assign_work_unit(self, node: WorkerController) -> None:
             waits = node is self.nodes[0]
-            for file in self.workqueue:
-                if file.startswith(WAITING) is waits:
-                    self.workqueue.move_to_end(file, last=False)
-                    break
+            wanted = (file for file in self.workqueue if file.startswith(WAITING) is waits)
+            long = (file for file in self.workqueue if file.startswith(LONG) and not waits)
+            if (file := next(long, None) or next(wanted, None)) is not None:
+                self.workqueue.move_to_end(file, last=False)
             super()._assign_work_unit(node)
 
     return ByWhatTheyNeed(config, log)
@@ -227,6 +230,8 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.enable()
         gc.freeze()
+        # Libraries that tests use make so much that garbage is looked for all the time otherwise.
+        gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

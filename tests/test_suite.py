@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import (
     LOADED_BY_COLLECTING,
+    LONG,
     TOGETHER,
     WAITING,
     pytest_xdist_make_scheduler,
@@ -53,7 +54,7 @@ def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
     compute = [f"tests/a/test_{number}.py" for number in range(8)]
     wait = [f"{WAITING[0]}", f"{WAITING[-1]}_x.py"]
     with_pytorch = ["tests/export/test_1.py", "tests/models/test_2.py"]
-    files = [*compute[:4], *with_pytorch, *wait, *compute[4:]]
+    files = [*compute[:4], *with_pytorch, *wait, *compute[4:], *LONG]
     tests = [f"{file}::test_{number}" for file in files for number in range(4)]
     told = {"dist": "loadfile", "tx": ["3*popen"]}
     config = SimpleNamespace(
@@ -79,12 +80,13 @@ def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
     assert first.begun[:2] == wait and len(first.begun) > 2
     assert not set(wait) & {file for node in others for file in node.begun}
     assert sum("tests/export/test_1.py" in node.begun for node in nodes) == 1
-    assert all(one in others[0].begun + others[1].begun for one in compute[:2])
+    begun = [*others[0].begun[:2], *others[1].begun[:2]]
+    assert {*LONG, compute[0]} < set(begun) and not {*LONG} & set(first.begun)
 
 
 def test_files_that_have_their_own_place_are_there() -> None:
     root = Path(__file__).parents[1]
-    for name in (*WAITING, *sum(TOGETHER.values(), ())):
+    for name in (*WAITING, *LONG, *sum(TOGETHER.values(), ())):
         assert list(root.glob(f"{name}*")), f"{name} is no longer there"
 
 

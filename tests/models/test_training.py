@@ -3,6 +3,7 @@ import dataclasses
 import json
 import shutil
 import signal
+from functools import cache
 
 import cv2
 import numpy as np
@@ -791,9 +792,13 @@ def trainer_of(tmp_path):
     coco_set(folder, 1)
     data = read(folder)
 
+    @cache
+    def untrained(names):
+        return MaskRCNN(NetworkConfig(names))
+
     def make(learn, steps, names=data.names, pictures=data.pictures, origin="", **more):
         trainer = Trainer(
-            MaskRCNN(NetworkConfig(names)),
+            copy.deepcopy(untrained(tuple(names))),
             pictures,
             np.ones(len(pictures)),
             tmp_path / "out",

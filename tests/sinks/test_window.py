@@ -72,7 +72,7 @@ def seen(screen: Desktop, condition: Callable[[np.ndarray], bool], what: str) ->
     deadline = time.monotonic() + 60
     while not condition(picture := screen.screenshot()):
         assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+        time.sleep(0.1)
     return picture
 
 
@@ -296,7 +296,9 @@ def test_on_the_full_screen_no_screen_saver_comes(monkeypatch):
             deadline = time.monotonic() + 60
             while not condition(*found()):
                 assert time.monotonic() < deadline, found()
-                sink.pump()
+                for _ in range(10):  # asking costs more than the window
+                    sink.pump()
+                    time.sleep(0.02)
 
         def found() -> list[int]:
             return [int(one) for one in screen.do(sys.executable, "-c", _SAVER).split()]

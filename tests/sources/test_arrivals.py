@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 import av
 import pytest
@@ -33,6 +34,7 @@ class Cable(io.BytesIO):
         return False
 
 
+@cache
 def piece(
     kind: str, first: int, last: int, sound: bool, *, rises: int = 0, place: int = 0
 ) -> bytes:
@@ -40,7 +42,8 @@ def piece(
     file = Cable()
     # Pictures are sent at once, also where sound is still to come.
     with av.open(file, "w", format=kind, container_options={"max_interleave_delta": "1"}) as made:
-        video = made.add_stream("libx264", rate=RATE, options={"tune": "zerolatency"})
+        fast = {"preset": "ultrafast", "tune": "zerolatency"}
+        video = made.add_stream("libx264", rate=RATE, options=fast)
         video.width, video.height, video.pix_fmt, video.gop_size = 64, 48, "yuv420p", RATE
         audio = made.add_stream("aac", rate=44100, layout="mono") if sound else None
         if audio is not None and place:
