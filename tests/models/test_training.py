@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import errno
 import json
 import shutil
 import signal
@@ -757,6 +758,34 @@ def test_a_run_goes_on_with_its_own_classes_alone(trainer_of, names, said):
         return
     with pytest.raises(ModelError, match=said):
         trainer_of(lambda trainer: None, 1, names)
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_said_before_anything_is_learnt(
+    tmp_path, monkeypatch
+):
+    from types import SimpleNamespace
+
+    from stream_models.network import MaskRCNN, NetworkConfig
+    from stream_models.training import checkpoints
+
+    network = MaskRCNN(NetworkConfig(("person",)))
+    size = sum(one.nbytes for one in network.state_dict().values())
+    free = [6 * size]
+    monkeypatch.setattr(
+        checkpoints.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free[0])
+    )
+    checkpoints.check_room(tmp_path, network)
+    free[0] = 4 * size
+    with pytest.raises(OSError, match=r"a checkpoint and the models need \d+ MB there") as caught:
+        checkpoints.check_room(tmp_path, network)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path))
+    # Where only masks learn the optimiser keeps little.
+    network.requires_grad_(False)
+    checkpoints.check_room(tmp_path, network)
+    # It is as much as a checkpoint takes.
+    average = copy.deepcopy(network)
+    checkpoints.save_checkpoint(tmp_path / "a.pt", network, {"average": average.state_dict()})
+    assert (tmp_path / "a.pt").stat().st_size == pytest.approx(2 * size, rel=0.05)
 
 
 def test_who_judges_by_what_was_learnt_is_told(trainer_of, tmp_path, monkeypatch):

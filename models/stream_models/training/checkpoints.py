@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,29 @@ def save_checkpoint(path: Path, network: MaskRCNN, extra: dict[str, Any]) -> Non
         **extra,
     }
     save_whole(path, content)
+
+
+def check_room(folder: Path, network: MaskRCNN) -> None:
+    """Makes sure that what a run learns can be kept, before it learns for minutes.
+
+    Args:
+        folder: of the run, which is there.
+        network: that learns.
+
+    Raises:
+        OSError: its disk has no room for a checkpoint beside an earlier one, and for the models.
+    """
+    whole = sum(one.nbytes for one in network.state_dict().values())
+    learns = sum(one.nbytes for one in network.parameters() if one.requires_grad)
+    # The network and its average, what AdamW keeps of each weight; a float32 and an int8 model.
+    needed = 2 * whole + 2 * learns + 1.3 * whole
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        told = (
+            f"{os.strerror(errno.ENOSPC)}; a checkpoint and the models need {needed / 1e6:.0f} MB "
+            f"there, and {free / 1e6:.0f} MB are free"
+        )
+        raise OSError(errno.ENOSPC, told, str(folder))
 
 
 def content_of(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from stream_export.metadata import read_metadata, save_model, write_metadata
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
+from stream_models.training.checkpoints import check_room
 from stream_models.training.checks import sound
 from stream_models.training.data import PERSON, DataSet, Picture, class_among
 from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
@@ -119,7 +120,8 @@ def train(
     `sets` are what `gather` returned if it was asked already. `watch` is told how far the run is,
     `tell` in a sentence that one was there already, or which classes begin untrained, and what is
     done once it has learnt.
-    Raises UsageError or ModelError, ValueError for a picture that breaks on the way.
+    Raises UsageError or ModelError, OSError where there is no room for what it writes, ValueError
+    for a picture that breaks on the way.
     """
     learn, judged = sets or gather(config.data, config.validation)
     torch.manual_seed(config.loop.seed)
@@ -136,6 +138,8 @@ def train(
         config.loss,
         origin_of(config.init),
     )
+    if trainer.share() < 1.0:
+        check_room(config.out, trainer.network)
     masks_alone = config.loop.learn is Learn.MASKS
     sentence = trainer.taken_up() or untrained(learn.names, known, masks_alone)
     known_before = trainer.learnt_before(judged.pictures)

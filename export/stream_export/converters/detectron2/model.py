@@ -221,7 +221,7 @@ def _assumed(
     if "MODEL.ANCHOR_GENERATOR.SIZES" not in settings.told and not anchors_held(weights):
         sizes = " ".join("+".join(f"{one:g}" for one in level) for level in config.anchor_sizes)
         found.append(
-            f"anchors of {sizes} pixels (weights do not tell; give training's config.yaml with "
+            f"anchors of {sizes} pixels (weights do not tell; give training's configuration with "
             "--config, or --set MODEL.ANCHOR_GENERATOR.SIZES=...)"
         )
     if "MODEL.PIXEL_MEAN" not in settings.told and not colours_held(weights, "mean"):
