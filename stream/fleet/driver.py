@@ -15,11 +15,11 @@ from stream.fleet.ledger import Ledger
 from stream.fleet.litter import tidy
 from stream.fleet.outage import Outage
 from stream.fleet.parts import PartKey, PartTask, Step, following
-from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
 from stream.fleet.pool import Lost, Pool
 from stream.fleet.progress import Progress
 from stream.fleet.repute import Repute
 from stream.fleet.task import Done, Task
+from stream.fleet.transit import parts_folder, remove_leftovers, remove_parts
 from stream.fleet.waiting import Handed, Waiting
 
 _WAIT = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from stream.fleet.ledger import Ledger
-from stream.fleet.places import remove_parts
+from stream.fleet.transit import remove_parts
 
 
 def tidy(ledger: Ledger, but: Collection[int] = ()) -> None:

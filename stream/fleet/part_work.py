@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from stream.fleet.between import Place
 from stream.fleet.parts import PartTask, Step
-from stream.fleet.places import Life, at_hand, exists, here
+from stream.fleet.places import exists, here
 from stream.fleet.results import results, with_targets
 from stream.fleet.steps import Made, Steps
 from stream.fleet.task import Done, Task
+from stream.fleet.transit import Life, at_hand
 from stream.run.kept import KeptLostError
 from stream.sinks._spliced import NotJoinableError
 

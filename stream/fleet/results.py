@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import SinkError
-from stream.fleet.places import Life, Result
+from stream.fleet.transit import Life, Result
 
 if TYPE_CHECKING:
     from stream.run.plan import RunPlan

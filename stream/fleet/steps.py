@@ -19,8 +19,8 @@ from stream.fleet.between import (
     Stretch,
     entries_of,
 )
-from stream.fleet.places import Life
 from stream.fleet.results import remarks_of
+from stream.fleet.transit import Life
 from stream.frame import Frame, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import SinkError, StreamError, refusal
-from stream.fleet.places import at_hand
 from stream.fleet.results import remarks_of, results, with_targets
 from stream.fleet.scratch import scratch, tidy
 from stream.fleet.task import Done, Task
+from stream.fleet.transit import at_hand
 from stream.plugins import culprit
 from stream.scarcity import scarcity
 

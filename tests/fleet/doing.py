@@ -9,8 +9,8 @@ from typing import Any
 import av
 
 from stream.fleet.parts import PartKey, PartTask, Step
-from stream.fleet.places import parts_folder
 from stream.fleet.task import Done, Task
+from stream.fleet.transit import parts_folder
 from stream.fleet.work import Worker
 from stream.options import (
     InputOptions,

@@ -17,9 +17,9 @@ from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.ledger import Ledger
 from stream.fleet.litter import tidy
 from stream.fleet.parts import PartKey, Step
-from stream.fleet.places import Result, parts_folder
 from stream.fleet.pool import Lost, Pool
 from stream.fleet.task import Done, Task
+from stream.fleet.transit import Result, parts_folder
 
 _BEFORE = {
     Step.FIND: (), Step.FOLLOW: (Step.FIND,), Step.PAINT: (Step.FIND, Step.FOLLOW),

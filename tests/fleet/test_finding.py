@@ -19,7 +19,7 @@ from stream import extras
 from stream.errors import SourceError, UsageError
 from stream.fleet import places
 from stream.fleet.finding import find
-from stream.fleet.places import at_hand
+from stream.fleet.transit import at_hand
 from tests.fleet.clips import make_files
 
 VIDEOS = frozenset([".mp4", ".mkv"])
