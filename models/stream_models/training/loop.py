@@ -212,7 +212,12 @@ class Trainer:
         return Whole(packed, self._loss, seed, self.device)
 
     def _resume(self) -> None:
-        content = content_of(self._checkpoint)
+        try:
+            content = content_of(self._checkpoint)
+        except ModelError as error:
+            raise ModelError(
+                f"{error}; take it away to begin anew, or choose another folder with --out"
+            ) from error
         try:
             theirs, ours = network_config(content["config"]).names, self.network.config.names
             if not same_classes(theirs, ours):
