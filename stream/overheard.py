@@ -18,10 +18,32 @@ _TAKEN = threading.RLock()
 
 
 class _Library(NamedTuple):
-    """The C library, and where it keeps the stream that errors are written to."""
+    """The C library, and the two streams.
+
+    Ours is never closed: another thread may have taken it up and not written to it yet.
+
+    Attributes:
+        calls: its functions.
+        stream: where it keeps the stream that errors are written to.
+        ours: a stream into memory.
+        text: where its text begins, up to date after a flush.
+        size: how long it is, in bytes.
+    """
 
     calls: ctypes.CDLL
     stream: ctypes.c_void_p
+    ours: int
+    text: ctypes.c_void_p
+    size: ctypes.c_size_t
+
+    def taken(self) -> bytes:
+        """What was written to ours since this was last asked."""
+        self.calls.flockfile(self.ours)
+        self.calls.fflush(self.ours)
+        said = ctypes.string_at(self.text.value, self.size.value) if self.text.value else b""
+        self.calls.rewind(self.ours)
+        self.calls.funlockfile(self.ours)
+        return said
 
 
 @contextmanager
@@ -38,20 +60,12 @@ def overheard() -> Iterator[list[str]]:
         yield heard
         return
     with _TAKEN:
-        text, size = ctypes.c_void_p(), ctypes.c_size_t()
-        ours = library.calls.open_memstream(ctypes.byref(text), ctypes.byref(size))
-        before = library.stream.value
-        if ours:
-            library.stream.value = ours
+        before, library.stream.value = library.stream.value, library.ours
         try:
             yield heard
         finally:
-            if ours:
-                library.stream.value = before
-                library.calls.fclose(ours)
-                said = ctypes.string_at(text.value or 0, size.value) if size.value else b""
-                library.calls.free(text)
-                heard += _kept(said)
+            library.stream.value = before
+            heard += _kept(library.taken())
 
 
 def _kept(said: bytes) -> list[str]:
@@ -73,8 +87,11 @@ def _glibc() -> _Library | None:
         calls = ctypes.CDLL(None)
         stream = ctypes.c_void_p.in_dll(calls, "stderr")
         calls.open_memstream.restype = ctypes.c_void_p
+        calls.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        for call in (calls.fflush, calls.rewind, calls.flockfile, calls.funlockfile):
+            call.argtypes = [ctypes.c_void_p]
     except (OSError, ValueError, AttributeError):
         return None
-    calls.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-    calls.fclose.argtypes = calls.free.argtypes = [ctypes.c_void_p]
-    return _Library(calls, stream)
+    text, size = ctypes.c_void_p(), ctypes.c_size_t()
+    ours = calls.open_memstream(ctypes.byref(text), ctypes.byref(size))
+    return _Library(calls, stream, ours, text, size) if ours else None

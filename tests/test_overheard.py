@@ -43,7 +43,7 @@ def test_what_others_write_meanwhile_reaches_the_terminal(capfd):
     library.calls.fputs(b"later\n", library.stream)
     library.calls.fflush(library.stream)
     assert lines == []
-    assert capfd.readouterr().err.splitlines() == ["Python", "within", "somebody else", "later"]
+    assert capfd.readouterr().err.splitlines() == ["Python", "somebody else", "within", "later"]
 
 
 @needs_glibc
