@@ -114,8 +114,10 @@ class Part(Aside):
         try:
             self._go()
         except StreamError as error:
-            self._trouble(error)
-            self._report_failure()
+            # What was not there yet when all were told to end has not failed.
+            if self._told or self._run is not None or not self._stopping.is_set():
+                self._trouble(error)
+            self._report_failure(str(error))
         except BaseException as error:  # noqa: BLE001 - carried to the main thread
             self.fault = error
             self._trouble(error)
@@ -170,6 +172,8 @@ class Part(Aside):
     def stop(self) -> None:
         """Takes nothing more from the source, nor waits for it; what is under way is finished."""
         super().stop()
+        if self._told and self._run is None:
+            self.problem = self._told  # also where it is left alone while it is tried once more
         self._company.look()
 
     def abort(self) -> None:
@@ -197,14 +201,14 @@ class Part(Aside):
         if self.problem != self._told:
             self._say(f"{self.name}: {self.problem}")
 
-    def _report_failure(self) -> None:
+    def _report_failure(self, why: str) -> None:
         """What never came to run has a report as well, where one was asked for."""
         if self.report is not None:
             return
         plan, segmenter = self._plan, self._segmenter
         output = ", ".join(one.target for one in plan.outputs)
         self.report = failed_report(
-            self.name, output, segmenter.name, segmenter.provider, str(self.problem)
+            self.name, output, segmenter.name, segmenter.provider, clean(why, self._secrets)
         )
         try:
             path = report_of(plan)
