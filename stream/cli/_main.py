@@ -29,6 +29,7 @@ from stream.plugins import culprit
 from stream.run.interrupt import EXIT_CODE, end_process_at_last, press_again_where_unheard
 from stream.scarcity import scarcity
 from stream.version import __version__
+from stream.words import visible
 
 _NAMES = ("stream", "stream-seg")
 """The program's own names; `python -m stream` counts as the first."""
@@ -241,6 +242,8 @@ def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
         name = error.option_name
         known = _options(error.ctx)
         typed = next((one for one in arguments if one.startswith(name)), name)
+        if os.path.lexists(typed):
+            return f"{visible(typed)} is read as an option; ./{visible(typed)} is the file"
         others = _commands_with(name, error.ctx) if name.startswith("--") else []
         near = (
             nearest(name, known, by_letters=not others)

@@ -219,6 +219,14 @@ def test_what_is_typed_wrongly_is_said_in_one_sentence(stream, arguments, words)
     assert "pydantic" not in result.err and "╭" not in result.err
 
 
+def test_a_file_whose_name_begins_with_a_dash_is_said_to_be_read_as_an_option(stream, tmp_path):
+    for name in ("-dash.mp4", "--look.mp4"):
+        (tmp_path / name).touch()
+        result = stream("file", name, "-o", "out.mp4")
+        assert result.code == 2
+        assert f"{name} is read as an option; ./{name} is the file" in result.err
+
+
 def test_every_command_has_help(stream):
     listing = stream("--help")
     assert listing.code == 0
