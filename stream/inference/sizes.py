@@ -244,9 +244,11 @@ class Handles:
                 else f"{again} pictures were inferred once more, by themselves"
             )
         if self._most is not None:
-            told.append(f"no more than {self._most} sizes of input are kept ready at once")
+            kept = "1 size of input is" if self._most == 1 else f"{self._most} sizes of input are"
+            told.append(f"no more than {kept} kept ready at once")
         if self._at_once is not None:
-            told.append(f"no more than {self._at_once} pictures are under way at once")
+            few = "1 picture is" if self._at_once == 1 else f"{self._at_once} pictures are"
+            told.append(f"no more than {few} under way at once")
         return f"memory was full: {'; '.join(told)}" if told else ""
 
     def _open(self) -> InferenceSession:

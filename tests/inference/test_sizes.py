@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import stream
 from stream import Segmenter
@@ -22,6 +25,7 @@ from stream.inference.sizes import _OFTEN as OFTEN
 from stream.inference.sizes import Handles, free_sides
 from tests import photos, tiny_models
 from tests.media import make_clip
+from tests.run.parts import until
 from tests.tiny_models import metadata
 
 ASTRONAUT = photos.astronaut()
@@ -73,6 +77,15 @@ def test_on_a_card_no_size_gets_a_session_because_it_comes_often() -> None:
     assert opened.fixed == [{}]
 
 
+def test_a_model_of_fixed_sides_has_one_session_whatever_comes() -> None:
+    opened = Opened()
+    handles = Handles(opened, None, canvases=Canvases())
+    for _ in range(3 * OFTEN):
+        assert handles.take((64, 48)) == {} == handles.first
+    assert handles.expect((64, 48)) is None
+    assert opened.fixed == [{}]
+
+
 def test_sizes_that_come_in_turns_are_not_opened_over_and_over() -> None:
     opened = Opened()
     handles = Handles(opened, ("width", "height"))
@@ -106,6 +119,7 @@ def test_sizes_that_nobody_uses_any_more_are_let_go_of() -> None:
         handles.expect((32, 32))
     sized = [side for side in range(32, 224, 32) if handles.take((side, side)) != {}]
     assert sized == [32, 128, 160, 192]
+    assert opened.fixed.count({"width": 32, "height": 32}) == 1, "what is asked for is in use"
 
 
 def test_where_each_size_has_a_session_those_in_use_are_kept() -> None:
@@ -149,13 +163,14 @@ class Planned:
 
 @pytest.mark.parametrize("opening", [False, True])
 def test_where_memory_is_full_sessions_for_other_sizes_are_let_go_of(opening: bool) -> None:
-    room, there = 3, weakref.WeakSet[Planned]()
+    room, there, opened = 3, weakref.WeakSet[Planned](), list[int]()
 
     def make(fixed: Mapping[str, int]) -> Any:
         if opening and len(there) == room:
             raise ProviderError(FULL)
         made = Planned()
         there.add(made)
+        opened.append(fixed["width"])
         return made
 
     def infer(planned: Any) -> int:
@@ -169,9 +184,13 @@ def test_where_memory_is_full_sessions_for_other_sizes_are_let_go_of(opening: bo
     for side in (*range(32, 192, 32), 32, 64):
         canvases.keep(ANY, (side, side))
         assert 0 < handles.run((side, side), infer) <= room
-    once = "" if opening else "1 pictures were inferred once more, by themselves; "
+    once = "" if opening else "1 picture was inferred once more, by itself; "
     kept = "no more than 3 sizes of input are kept ready at once"
     assert handles.remark == f"memory was full: {once}{kept}"
+    before = list(opened)
+    for side in (160, 64, 32):
+        handles.run((side, side), infer)
+    assert opened == before, "as many as there is room for are kept"
 
 
 def test_a_size_for_which_memory_was_full_is_tried_again() -> None:
@@ -218,8 +237,75 @@ def test_where_memory_is_full_fewer_are_under_way_at_once() -> None:
         assert list(pool.map(ask, range(4))) == [0, 1, 2, 3]
     assert sorted(tried) == [0, 1, 2, 2, 3, 3]
     told = "memory was full: 2 pictures were inferred once more, by themselves; no more than "
-    assert handles.remark == f"{told}{handles._at_once} pictures are under way at once"
+    few = "1 picture is" if handles._at_once == 1 else f"{handles._at_once} pictures are"
+    assert handles.remark == f"{told}{few} under way at once"
     assert handles._at_once in (1, 2, 3), "sizes of input are kept: they were not the cause"
+
+
+def stands(thread: threading.Thread) -> bool:
+    """Whether a thread waits for others."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code is not threading.Condition.wait.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def test_who_is_asked_once_more_is_by_itself_and_fewer_are_under_way_from_then_on() -> None:
+    handles = Handles(lambda fixed: Planned(), ("width", "height"), (32, 32), canvases=Canvases())  # type: ignore[arg-type,return-value]
+    handles.expect((64, 64))
+    threads = list[threading.Thread]()
+
+    def ask(infer: Callable[[Any], object]) -> threading.Thread:
+        threads.append(threading.Thread(target=handles.run, args=((32, 32), infer)))
+        threads[-1].start()
+        return threads[-1]
+
+    def another_waits() -> bool:
+        begun = threading.Event()
+        another = ask(lambda planned: begun.set())
+        until(lambda: begun.is_set() or stands(another))
+        return not begun.is_set()
+
+    once = "1 picture was inferred once more, by itself"
+    twice = "2 pictures were inferred once more, by themselves"
+    for together, told in (
+        (3, f"{once}; no more than 2 pictures are under way at once"),
+        (2, f"{twice}; no more than 1 picture is under way at once"),
+    ):
+        all_begun, full, going_on = (
+            threading.Barrier(together),
+            threading.Event(),
+            threading.Event(),
+        )
+        alone = list[bool]()
+
+        def calm(planned: Any, begun: Any = all_begun, going_on: Any = going_on) -> None:
+            begun.wait(60)
+            assert going_on.wait(60)
+
+        def fails(
+            planned: Any, begun: Any = all_begun, full: Any = full, alone: Any = alone
+        ) -> None:
+            if full.is_set():
+                alone.append(another_waits())
+                return
+            begun.wait(60)
+            full.set()
+            raise RuntimeError(FULL)
+
+        for _ in range(together - 1):
+            ask(calm)
+        failing = ask(fails)
+        until(lambda full=full, failing=failing: full.is_set() and stands(failing))  # type: ignore[misc]
+        assert not alone, "the others are under way"
+        going_on.set()
+        while threads:
+            threads.pop(0).join(60)
+        assert alone == [True]
+        assert handles.remark == f"memory was full: {told}"
+    assert handles.run((32, 32), lambda planned: another_waits())
+    threads.pop().join(60)
+    assert handles.take((64, 64)) is handles.take((64, 64)), "other sizes were not the cause"
 
 
 def test_what_fails_again_is_raised_and_others_go_on() -> None:
@@ -235,6 +321,8 @@ def test_what_fails_again_is_raised_and_others_go_on() -> None:
             handles.run((32, 32), fail)
         assert tried.count(said) == times
     assert handles.run((32, 32), lambda planned: 7) == 7
+    once = "1 picture was inferred once more, by itself"
+    assert handles.remark == f"memory was full: {once}", "there was nothing to let go of"
 
 
 def test_a_size_that_a_provider_refuses_is_taken_as_any_other() -> None:
@@ -254,6 +342,25 @@ def test_only_sides_that_may_vary_can_be_fixed(
 ) -> None:
     path = tiny_models.constant(tmp_path / "m.onnx", [[0, 0, 8, 8]], size=size)
     assert free_sides(path) == sides
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *((1, "side", "side", 3), (1, "", "width", 3), (1, "height", "", 3), (1, "", "", 3)),
+        *((1, 48, "width", 3), (1, "height", "width"), ("n", 1, "height", "width", 3)),
+    ],
+)
+def test_sides_that_cannot_be_told_apart_by_their_names_are_not_fixed(
+    tmp_path: Path, shape: tuple[int | str, ...]
+) -> None:
+    given = helper.make_tensor_value_info("image", TensorProto.UINT8, shape)
+    same = helper.make_node("Identity", ["image"], ["same"])
+    told = helper.make_tensor_value_info("same", TensorProto.UINT8, shape)
+    onnx.save(
+        helper.make_model(helper.make_graph([same], "g", [given], [told])), tmp_path / "m.onnx"
+    )
+    assert free_sides(tmp_path / "m.onnx") is None
 
 
 def test_pictures_of_the_size_expected_have_the_same_answers() -> None:
