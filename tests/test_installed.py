@@ -46,8 +46,15 @@ def crowded_folder(tmp_path):
 
 
 def run(command, cwd=None):
+    # Where a checkout is on the path, that would be found before what is installed.
+    around = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+        [str(part) for part in command],
+        cwd=cwd,
+        env=around,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
