@@ -113,7 +113,8 @@ def registered(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     layers = Kind(LAYERS.package, Layer)
-    monkeypatch.setattr("stream.compositing.painter.LAYERS", layers)
+    for module in ("stream.compositing.layer", "stream.compositing.painter", "stream.run.unused"):
+        monkeypatch.setattr(f"{module}.LAYERS", layers)
     monkeypatch.setattr(sinks, "KIND", Kind(sinks.KIND.package, Sink))
     monkeypatch.setattr(sources, "KIND", Kind(sources.KIND.package, Source))
     monkeypatch.setattr(tracking, "KIND", Kind(tracking.KIND.package, Tracker))
