@@ -139,7 +139,10 @@ def draw(records: list[dict[str, Any]], target: Path) -> None:
         axes.text(left + 0.5, row, f"{left:.0f} ms", va="center")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel(f"processor time a frame, ms ({records[0]['what']})")
+    # Of several machines each row's name says which.
+    told = {str(record["what"]) for record in records}
+    what = told.pop() if len(told) == 1 else records[0]["what"].partition(";")[0]
+    axes.set_xlabel(f"processor time a frame, ms ({what})")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(target, dpi=110)
