@@ -5,11 +5,11 @@ size errs in other places: boxes and masks are averaged, weighted by their score
 some of the views show is believed less. The bundled model's people, int8, mask AP on the 160
 pictures of COCO and the 178 others of `val`, precision and recall of boxes at 0.5 on the former:
 
-    1 view     0.425   0.873   0.86   0.69
-    2 views    0.481   0.880   0.88   0.78
-    3 views    0.486   0.883   0.88   0.77
-    4 views    0.492   0.882   0.89   0.75
-    6 views    0.492   0.885   0.90   0.73
+    1 view     0.436   0.873   0.84   0.65
+    2 views    0.486   0.886   0.83   0.76
+    3 views    0.484   0.881   0.82   0.75
+    4 views    0.492   0.883   0.84   0.75
+    6 views    0.494   0.885   0.87   0.73
 
 Boxes are joined as in Solovyev et al., "Weighted boxes fusion", 2021, one of each view.
 """
@@ -37,7 +37,7 @@ _LEAST = 0.05
 """A score below this says nothing that the other views do not."""
 _DOUBT = 0.5
 """The power of the share of views in which something is seen, by which its score is multiplied."""
-_LARGE, _SMALL = (0.4, 0.7), (0.1, 0.3)
+_LARGE, _SMALL = (0.25, 0.5), (0.1, 0.3)
 """Sides of an object, against the picture's, between which a larger view is heard less and less,
 and a smaller one more and more."""
 _LEAST_HEARD = 0.01
