@@ -6,7 +6,6 @@ import ctypes
 import functools
 import os
 import re
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +81,9 @@ def _kept(said: bytes) -> list[str]:
 def _glibc() -> _Library | None:
     """The C library where it is glibc; others keep their streams where they cannot be changed."""
     try:
-        if sys.platform != "linux" or not os.confstr("CS_GNU_LIBC_VERSION"):
+        # Asked for by its name, as Windows has none.
+        told = getattr(os, "confstr", None)
+        if told is None or not told("CS_GNU_LIBC_VERSION"):
             return None
         calls = ctypes.CDLL(None)
         stream = ctypes.c_void_p.in_dll(calls, "stderr")
