@@ -1,6 +1,7 @@
 """How the default model learnt that nobody is in some pictures: `docs/nobody.py`."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 from onnx import numpy_helper
 
 from stream.assets import demo_picture
+from stream.inference.catalogue import find
 from stream.inference.segmenter import Segmenter
 from stream.instances import box_iou
-from stream_models.training.initial import default_weights
-from stream_models.training.ship import from_onnx
 from tests.scripts import script
+
+SHIPPED = Path(find("default").files[""]).parent
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,8 @@ def made(tmp_path_factory):
     """What it makes of the astronaut, labelled, and of her upside down as of nobody."""
     folder, picture = tmp_path_factory.mktemp("nobody"), demo_picture()
     height, width = picture.shape[:2]
-    names = from_onnx(default_weights()).config.names
+    notes = {item.key: item.value for item in onnx.load(SHIPPED / "default.onnx").metadata_props}
+    names = json.loads(notes["training.network"])["names"]
     x1, y1, x2, y2 = Segmenter.load("default", "cpu")(picture).boxes[0].tolist()
     box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
     told = {
@@ -47,7 +50,7 @@ def test_only_the_last_layers_of_both_heads_are_others(made, name):
             item.name: numpy_helper.to_array(item)
             for item in onnx.load(str(folder / name)).graph.initializer
         }
-        for folder in (default_weights().parent, made)
+        for folder in (SHIPPED, made)
     )
     assert was.keys() == now.keys()
     others = {key for key in was if not np.array_equal(was[key], now[key])}
@@ -62,7 +65,7 @@ def test_only_the_last_layers_of_both_heads_are_others(made, name):
 def test_who_is_labelled_is_found_where_she_was(made, name):
     before, since = (
         Segmenter.load(model, "cpu")(demo_picture())
-        for model in (str(default_weights().parent / name), str(made / name))
+        for model in (str(SHIPPED / name), str(made / name))
     )
     assert since.names[0] == "person"
     assert box_iou(since.boxes[:1], before.boxes[:1])[0, 0] > 0.9
