@@ -25,6 +25,7 @@ from stream.frame import Frame, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
 from stream.motion.flow import Grey
+from stream.options import PictureOptions
 from stream.run import setup
 from stream.run.about import Told
 from stream.run.figures import Figures, Job
@@ -152,7 +153,9 @@ class Steps:
             unsure=painter.covers,
             settles=painter if painter.settles else None,
         )
-        plan = replace(self._plan, outputs=tuple(records))
+        # What is to be painted is painted part by part, and not here.
+        unpainted = tuple(replace(one, picture=PictureOptions()) for one in records)
+        plan = replace(self._plan, outputs=unpainted)
         try:
             with setup.prepared(
                 plan,

@@ -170,7 +170,8 @@ def test_an_interrupted_run_is_taken_up_again(run, tmp_path):
         AugmentConfig(canvases=((128, 160),)),
         LossConfig(),
     )
-    assert trainer.taken_up() == f"the run in {tmp_path} is taken up at batch 40"
+    told = trainer.taken_up()
+    assert told.startswith(f"the run in {tmp_path} is taken up at batch 40, with a learning")
     stem = trainer.network.backbone.stem
     assert stem.reach.tolist() == [-1.0, 1.0], "the range that the first run rounded in"
     seen = []
