@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,14 +22,6 @@ from stream.fleet.transit import at_hand
 from tests.fleet.clips import make_files
 
 VIDEOS = frozenset([".mp4", ".mkv"])
-
-
-@pytest.fixture
-def memory() -> Iterator[fsspec.AbstractFileSystem]:
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
 
 
 def test_a_folder_with_what_is_below_it(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 import fsspec
@@ -11,14 +10,6 @@ import pytest
 from stream.fleet import places, transit
 from stream.fleet.places import identity, is_below, is_same, shown, there
 from tests.fleet.clips import make_files
-
-
-@pytest.fixture
-def memory() -> Iterator[fsspec.AbstractFileSystem]:
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
 
 
 @pytest.mark.parametrize("count", [3, 30])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -16,14 +15,6 @@ from stream.fleet.transit import Result, at_hand, parts_folder, remove_leftovers
 from tests.settling import DURABLE, Disk
 
 VIDEOS = frozenset([".mp4", ".mkv"])
-
-
-@pytest.fixture
-def memory() -> Iterator[fsspec.AbstractFileSystem]:
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
