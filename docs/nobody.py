@@ -63,19 +63,28 @@ Floats = NDArray[np.float32]
 
 
 @dataclasses.dataclass
-class Regions:
+class Seen:
     """What one head saw of a set of pictures: all (R, ...).
 
     Attributes:
         hidden: float32 (R, features), what the head's first layer makes of it.
         logits: float32 (R, 1 + classes), what it answered.
+    """
+
+    hidden: Floats
+    logits: Floats
+
+
+@dataclasses.dataclass
+class Known(Seen):
+    """The same where it is labelled.
+
+    Attributes:
         wanted: int64 (R,), the class it should have named, 0 for none.
         allowed: bool (R, 1 + classes), which can be told apart there; see `class_loss`.
         stays: bool (R,), whether it is to answer as it did.
     """
 
-    hidden: Floats
-    logits: Floats
     wanted: NDArray[np.int64]
     allowed: NDArray[np.bool_]
     stays: NDArray[np.bool_]
@@ -121,7 +130,7 @@ class Shipped:
         return zip(told[:2], told[2:4], told[4:], strict=True)
 
 
-def labelled(data: DataSet, shipped: Shipped, prepare: Preprocessor) -> list[Regions]:
+def labelled(data: DataSet, shipped: Shipped, prepare: Preprocessor) -> list[Known]:
     """What each head saw of a labelled set, and of its people without their heads."""
     chance = np.random.default_rng(0)
     parts: list[list[tuple[NDArray[Any], ...]]] = [[], []]
@@ -137,7 +146,7 @@ def labelled(data: DataSet, shipped: Shipped, prepare: Preprocessor) -> list[Reg
                 wanted, allowed = regions.wanted.numpy(), regions.allowed.numpy()
                 stays = np.full(len(logits), top == 0)
                 part.append((hidden[use], logits[use], wanted[use], allowed[use], stays[use]))
-    return [Regions(*map(np.concatenate, zip(*part, strict=True))) for part in parts]
+    return [Known(*map(np.concatenate, zip(*part, strict=True))) for part in parts]
 
 
 def _below_a_head(picture: Picture, chance: np.random.Generator) -> tuple[int, ...]:
@@ -174,7 +183,7 @@ def _target(picture: Picture, top: int, place: Geometry) -> Targets:
     )
 
 
-def nobody(folder: Path, shipped: Shipped, prepare: Preprocessor) -> list[Regions]:
+def nobody(folder: Path, shipped: Shipped, prepare: Preprocessor) -> list[Seen]:
     """What each head saw of pictures without people, as they are and mirrored."""
     parts: list[list[tuple[NDArray[Any], ...]]] = [[], []]
     for path in sorted(folder.rglob("*.jpg")):
@@ -183,10 +192,8 @@ def nobody(folder: Path, shipped: Shipped, prepare: Preprocessor) -> list[Region
             pixels = prepare(np.ascontiguousarray(view)).pixels()
             seen = zip(parts, shipped.see(pixels), strict=True)
             for part, (_, hidden, logits) in seen:
-                none = np.zeros(len(logits), np.int64)
-                stays = np.zeros(len(logits), bool)
-                part.append((hidden, logits, none, np.ones_like(logits, bool), stays))
-    return [Regions(*map(np.concatenate, zip(*part, strict=True))) for part in parts]
+                part.append((hidden, logits))
+    return [Seen(*map(np.concatenate, zip(*part, strict=True))) for part in parts]
 
 
 def _placed(boxes: Floats, place: Geometry) -> Tensor:
@@ -194,7 +201,7 @@ def _placed(boxes: Floats, place: Geometry) -> Tensor:
     return torch.from_numpy(moved.astype(np.float32))
 
 
-def learn(head: BoxHead, known: Regions, others: Regions, person: int, seed: int) -> None:
+def learn(head: BoxHead, known: Known, others: Seen, person: int, seed: int) -> None:
     """Lets a head's last layers answer as before of `known` and see nobody in `others`.
 
     Args:
