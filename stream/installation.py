@@ -85,6 +85,10 @@ FAMILIES = (
 
 _OWN = re.compile(r"-[0-9a-f]{8}\.")
 """In the name of a library that a wheel brings itself; others are the system's."""
+_LACKING = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object")
+_CARD = re.compile(r"lib(cu|nv|nccl|torch)")
+"""Libraries that come with wheels of their own, beside the one that wants them."""
+_OURS = ("__main__", "stream", "stream_models", "stream_export")
 
 
 def installed(family: Family) -> dict[str, str]:
@@ -119,7 +123,7 @@ def defect(family: Family) -> tuple[str, str] | None:
     if short := scarcity(reason):
         return f"{family.label} cannot be loaded: {short[0]}", short[1]
     found = installed(family)
-    library = re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object", reason)
+    library = _LACKING.search(reason)
     if not found:
         return f"{family.label} is not installed", f"pip install {family.members[0]}"
     if library and not _OWN.search(library[1]):
@@ -165,6 +169,54 @@ def explain(error: BaseException) -> InstallationError | None:
     return None
 
 
+def unloadable(error: BaseException) -> InstallationError | None:
+    """What an error has to do with a package of an extra that is there and cannot be imported.
+
+    Such packages raise whatever they like: torchvision a RuntimeError where torch is of another
+    version, others a ValueError where NumPy is, or an OSError where a library is missing.
+
+    Args:
+        error: raised by anything, with its traceback.
+
+    Returns:
+        One sentence with what to do; None where nothing that this distribution names in its
+        requirements was being imported.
+    """
+    module = _being_imported(error)
+    if module is None:
+        return None
+    from importlib import metadata
+
+    names = metadata.packages_distributions().get(module, [module])
+    asked = _requirements()
+    name = next((name for name in names if name in asked), None)
+    if name is None:
+        return None
+    reason = first_line(error)
+    cause = f"{name} {metadata.version(name)} is installed and cannot be loaded"
+    library = _LACKING.search(reason)
+    if library and not _OWN.search(library[1]) and not _CARD.match(library[1]):
+        advice = "install the system's package of it"
+        return InstallationError(f"{cause}: this system lacks {library[1]}; {advice}")
+    kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+    return InstallationError(
+        f"{cause}: {kind}{reason}; it may not fit what it stands on: "
+        f"pip install --upgrade --force-reinstall '{asked[name][0]}'"
+    )
+
+
+def _being_imported(error: BaseException) -> str | None:
+    """The package of another, not of ours, whose import an error broke off; None without one."""
+    at = error.__traceback__
+    while at is not None:
+        module = str(at.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        imports = at.tb_frame.f_code.co_name == "<module>" and module not in _OURS
+        if imports and not module.startswith("importlib"):
+            return module
+        at = at.tb_next
+    return None
+
+
 def unmet() -> Iterator[tuple[str, str, str]]:
     """Dependencies that are missing or of another version than is needed.
 
@@ -192,6 +244,11 @@ def unmet() -> Iterator[tuple[str, str, str]]:
 
 def _required() -> Mapping[str, str]:
     """What this distribution asks for here, by name, without extras; empty in a mere checkout."""
+    return {name: written for name, (written, extra) in _requirements().items() if not extra}
+
+
+def _requirements() -> Mapping[str, tuple[str, bool]]:
+    """The same with what extras ask for, and whether it is for these alone."""
     from importlib import metadata
 
     from packaging.requirements import Requirement
@@ -200,11 +257,13 @@ def _required() -> Mapping[str, str]:
         lines = metadata.requires("stream-segmentation") or []
     except metadata.PackageNotFoundError:
         return {}
-    found = {}
+    found: dict[str, tuple[str, bool]] = {}
     for line in lines:
         one = Requirement(line)
-        if one.marker is None or one.marker.evaluate({"extra": ""}):
-            found[one.name] = f"{one.name}{one.specifier}"
+        here = one.marker is None or one.marker.evaluate({"extra": ""})
+        if here or "extra" in str(one.marker):
+            written, extra = found.get(one.name, (f"{one.name}{one.specifier}", True))
+            found[one.name] = (f"{one.name}{one.specifier}", False) if here else (written, extra)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 
 from stream import doctor, installation
 from stream.cli import _main
-from stream.installation import ONNX_RUNTIME, OPENCV, Family, defect, explain, installed, twins
+from stream.installation import (
+    ONNX_RUNTIME,
+    OPENCV,
+    Family,
+    defect,
+    explain,
+    installed,
+    twins,
+    unloadable,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -138,6 +148,73 @@ def test_an_empty_module_is_one_sentence(tmp_path, left, needed, label):
     )
     assert done.stderr == "" and f"{label} is not whole" in done.stdout
     assert "pip install --force-reinstall --no-deps" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "raise RuntimeError('operator nms does not exist')",
+            "RuntimeError: operator nms does not exist",
+        ),
+        ("raise ValueError('numpy.dtype size changed')", "ValueError: numpy.dtype size changed"),
+        ("raise OSError('libcudart.so.12: cannot open shared object file')", "libcudart.so.12"),
+        ("import numpy; numpy.no_such_name", "has no attribute 'no_such_name'"),
+        ("import no_such_package", "No module named 'no_such_package'"),
+        ("raise ImportError('x.so: undefined symbol: y')", "undefined symbol: y"),
+    ],
+    ids=["version", "abi", "library", "name", "package", "symbol"],
+)
+def test_what_an_extra_brings_and_cannot_be_loaded_is_no_fault_of_the_program(
+    tmp_path, monkeypatch, text, words
+):
+    name = f"stream_broken_{abs(hash(text))}"
+    module(tmp_path, name, text)
+    distribution(tmp_path, name, "1.2")
+    (next(tmp_path.glob("*.dist-info")) / "top_level.txt").write_text(name)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(Exception) as raised:
+        importlib.import_module(name)
+    assert unloadable(raised.value) is None  # nothing of ours asks for it
+    monkeypatch.setattr(installation, "_requirements", lambda: {name: (f"{name}>=1", True)})
+    said = str(unloadable(raised.value))
+    assert said.startswith(f"{name} 1.2 is installed and cannot be loaded: ") and words in said
+    assert said.endswith(f"pip install --upgrade --force-reinstall '{name}>=1'")
+
+
+def test_a_library_of_the_system_that_an_extra_lacks_is_named(tmp_path, monkeypatch):
+    module(tmp_path, "stream_lacks", "raise ImportError('libGL.so.1: cannot open shared object')")
+    distribution(tmp_path, "stream_lacks", "1.2")
+    (next(tmp_path.glob("*.dist-info")) / "top_level.txt").write_text("stream_lacks")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(installation, "_requirements", lambda: {"stream_lacks": ("x", True)})
+    with pytest.raises(ImportError) as raised:
+        importlib.import_module("stream_lacks")
+    assert str(unloadable(raised.value)).endswith(
+        "this system lacks libGL.so.1; install the system's package of it"
+    )
+
+
+def test_an_error_after_an_import_is_another():
+    with pytest.raises(ValueError, match="seven") as raised:
+        int("seven")
+    assert unloadable(raised.value) is None
+
+
+def test_training_with_a_torchvision_that_does_not_fit_says_what_helps(tmp_path):
+    module(tmp_path, "torchvision", "raise RuntimeError('operator nms does not exist')")
+    folders = (tmp_path, ROOT, ROOT / "models", ROOT / "export")
+    done = subprocess.run(
+        [sys.executable, "-m", "stream", "train", "--data", tmp_path, "--out", tmp_path / "out"],
+        env={"PYTHONPATH": ":".join(map(str, folders)), "COLUMNS": "300"},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1 and "fault" not in done.stderr
+    assert "is installed and cannot be loaded: RuntimeError: operator nms" in done.stderr
+    assert "pip install --upgrade --force-reinstall 'torchvision>=" in done.stderr
 
 
 def test_the_command_line_says_the_same(monkeypatch, capsys):

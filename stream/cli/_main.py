@@ -23,7 +23,7 @@ from stream.cli._help import Group, argument_name, write_rows
 from stream.cli._hints import meant_option, no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError, is_unread, refusal
-from stream.installation import explain
+from stream.installation import explain, unloadable
 from stream.likeness import nearest
 from stream.plugins import culprit
 from stream.run.interrupt import EXIT_CODE, end_process_at_last, press_again_where_unheard
@@ -182,7 +182,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if common.verbosity.verbose and unprinted is None:
             raise
         short = "; ".join(scarcity(error) or ())
-        common.say_error(unprinted or short or explain(error) or refusal(error) or _fault(error))
+        said = explain(error) or refusal(error) or unloadable(error) or _fault(error)
+        common.say_error(unprinted or short or said)
         code = 1
         if unprinted is not None and arguments is None:
             _print_no_more()

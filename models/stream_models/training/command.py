@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
+from stream.extras import need_extra
 from stream.words import called
 from stream_export.progress import Spoken
 from stream_models.training.out import check_out
@@ -23,6 +24,20 @@ from stream_models.training.unbroken import resumable
 Learns = StrEnum("Learns", ("all", "masks"))
 
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
+
+_PACKAGES = (
+    *("torch", "torchvision", "onnx", "onnxscript"),
+    *("faster_coco_eval", "matplotlib", "PIL", "yaml"),
+)
+
+
+def need_packages() -> None:
+    """Makes sure that what training is written with is there.
+
+    Raises:
+        UsageError: which package is missing, and what to install.
+    """
+    need_extra("train", *_PACKAGES, what="training")
 
 
 def train_command(
@@ -108,18 +123,13 @@ def train_command(
     ] = "unknown",
 ) -> None:
     """Train a model on your own pictures, judge it and export it."""
-    # torch and matplotlib belong to the extra [train]; they take seconds to load.
-    try:
-        from stream_models.training.initial import check_initial
-        from stream_models.training.loop import Learn, LoopConfig
-        from stream_models.training.loop import Progress as State
-        from stream_models.training.outcome import alike, outcome
-        from stream_models.training.run import TrainConfig, gather, train
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"training needs the package {error.name!r}; "
-            "install the extra from the checkout: pip install '.[train]'"
-        ) from error
+    need_packages()
+    # These take seconds to load.
+    from stream_models.training.initial import check_initial
+    from stream_models.training.loop import Learn, LoopConfig
+    from stream_models.training.loop import Progress as State
+    from stream_models.training.outcome import alike, outcome
+    from stream_models.training.run import TrainConfig, gather, train
 
     # All that can be told before the data, which take minutes to look over.
     check_out(out, init)

@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stream.errors import UsageError
 from stream.words import counted, names_in
 from stream_export.progress import Spoken
-from stream_models.training.command import Seed, check_weights, read_weights
+from stream_models.training.command import Seed, check_weights, need_packages, read_weights
 from stream_models.training.out import check_out
 from stream_models.training.unbroken import resumable
 
@@ -93,20 +92,15 @@ def train_refiner_command(
     ),
 ) -> None:
     """Train the network that draws masks' edges to where objects end."""
-    # torch belongs to the extra [train]; it takes seconds to load.
-    try:
-        import torch
+    need_packages()
+    # These take seconds to load.
+    import torch
 
-        from stream_models.training.checks import sound
-        from stream_models.training.reading import Purpose
-        from stream_models.training.refiner.loop import LoopConfig
-        from stream_models.training.refiner.loop import Progress as State
-        from stream_models.training.refiner.run import RefinerConfig, check, spelt, train
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"training needs the package {error.name!r}; "
-            "install the extra from the checkout: pip install '.[train]'"
-        ) from error
+    from stream_models.training.checks import sound
+    from stream_models.training.reading import Purpose
+    from stream_models.training.refiner.loop import LoopConfig
+    from stream_models.training.refiner.loop import Progress as State
+    from stream_models.training.refiner.run import RefinerConfig, check, spelt, train
 
     check_out(out, "default" if init is None else str(init))
     console = Console(stderr=True)
