@@ -210,7 +210,7 @@ def process(
     report, outcome = execute(plan, segmenter=own, on_frame=called)
     if outcome.error is not None:
         raise outcome.error
-    if outcome.signalled and not is_live(plan.source):
+    if outcome.signalled is not None and not is_live(plan.source):
         raise KeyboardInterrupt(
             f"{report.input} was interrupted after {report.media_seconds:.1f} s"
         )

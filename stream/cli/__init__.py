@@ -24,7 +24,10 @@ _USUAL = (50_000, 20, 20)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and ends with its exit code: 0, 1 (failed), 2 (misused), 130 (Ctrl-C).
+    """Runs the command line and ends with its exit code.
+
+    That is 0, 1 (failed), 2 (misused), or 128 and the signal that stopped it: 130 for Ctrl-C, 143
+    for SIGTERM. What is live ends by them as it should, with 0.
 
     Args:
         arguments: in place of the program's own.

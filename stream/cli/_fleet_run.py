@@ -96,14 +96,14 @@ def run_fleet(asked: RunPlan) -> None:
         if already:
             common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
         try:
-            interrupted = _drive(ledger, numbers, pool, plan, options, asked.run)
+            ended = _drive(ledger, numbers, pool, plan, options, asked.run)
         except StreamError:
             # What is done and what is missing is to be seen all the more where it cannot go on.
             _say(ledger, numbers, options, asked.run)
             raise
-        if not (interrupted or asked.run.quiet):
+        if not (ended is not None or asked.run.quiet):
             _say_what_came(come_since(ledger, inputs, output, options.below))
-        _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
+        _finish(ledger, numbers, options, asked.run, ended=ended)
 
 
 def _say_what_came(films: int) -> None:
@@ -204,8 +204,8 @@ def _drive(
     plan: RunPlan,
     options: FleetOptions,
     run: RunOptions,
-) -> bool:
-    """Does what waits; returns whether it was interrupted.
+) -> int | None:
+    """Does what waits; returns the code to end with where it was interrupted, else None.
 
     Args:
         ledger: of the files.
@@ -218,12 +218,12 @@ def _drive(
     from stream.fleet.driver import Driver
     from stream.fleet.entries import State
     from stream.fleet.litter import tidy
-    from stream.run.interrupt import on_interrupt
+    from stream.run.interrupt import exit_code, on_interrupt
 
     tidy(ledger)  # what an earlier driver could not, as it was killed
     mine = set(numbers)
     if not any(one.number in mine for one in ledger.each(State.WAITING)):
-        return False
+        return None
     if pool is None:
         from stream.fleet.ray_pool import LOCAL, RayPool
 
@@ -242,14 +242,14 @@ def _drive(
         on_progress=line,
     )
     try:
-        with on_interrupt(driver.stop, driver.abort), line:
+        with on_interrupt(driver.stop, driver.abort) as signals, line:
             driver.run(numbers)
     finally:
         pool.close()
         for sentence in driver.doubted:
             common.say(without_secrets(sentence), quiet=run.quiet)
     tidy(ledger)  # where workers were still at work for nothing
-    return driver.interrupted
+    return exit_code(*signals[:1]) if driver.interrupted else None
 
 
 def _finish(
@@ -258,16 +258,15 @@ def _finish(
     options: FleetOptions,
     run: RunOptions,
     *,
-    interrupted: bool,
+    ended: int | None,
 ) -> None:
     """Says and writes what came of it, and ends with the exit code that it earns."""
     from stream.fleet.entries import State
-    from stream.run.interrupt import EXIT_CODE
 
     entries = _say(ledger, numbers, options, run)
-    if interrupted:
+    if ended is not None:
         common.say("interrupted; the same command goes on with what is missing", quiet=run.quiet)
-        raise typer.Exit(EXIT_CODE)
+        raise typer.Exit(ended)
     if any(one.state != State.DONE for one in entries):
         raise typer.Exit(1)
 

@@ -26,7 +26,7 @@ from stream.errors import StreamError, is_unread, refusal
 from stream.installation import explain, unloadable
 from stream.likeness import nearest
 from stream.plugins import culprit
-from stream.run.interrupt import EXIT_CODE, end_process_at_last, press_again_where_unheard
+from stream.run.interrupt import Ended, end_process_at_last, exit_code, press_again_where_unheard
 from stream.scarcity import scarcity
 from stream.version import __version__
 from stream.words import visible
@@ -163,8 +163,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             prog_name=_own_name() if arguments is None else "stream",
             standalone_mode=False,
         )
-    except (KeyboardInterrupt, typer.Abort):
-        code = EXIT_CODE
+    except (KeyboardInterrupt, typer.Abort) as error:
+        code = exit_code(error.number if isinstance(error, Ended) else None)
     except _CLICK_ERRORS as error:
         code = _misused(error, sys.argv[1:] if arguments is None else arguments)
     except StreamError as error:

@@ -19,7 +19,7 @@ from stream.options import RunOptions
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
 from stream.run.guard import check_reports, read_by, report_of
-from stream.run.interrupt import EXIT_CODE
+from stream.run.interrupt import exit_code
 from stream.run.plan import RunPlan
 from stream.run.plot import plot_of
 from stream.run.report import RunReport, failed_report, write_report
@@ -83,7 +83,7 @@ def go_through(
     if several:
         batch.say_summary()
     if batch.interrupted:
-        raise typer.Exit(EXIT_CODE)
+        raise typer.Exit(exit_code(batch.signalled))
     if batch.failed:
         raise typer.Exit(1)
 
@@ -102,6 +102,7 @@ class _Batch:
         self.reports: list[RunReport] = []
         self.failed: list[str] = []
         self.interrupted = False
+        self.signalled: int | None = None
         self._plans = plans
         self._placing = placing
         self._quiet = run.quiet
@@ -135,6 +136,7 @@ class _Batch:
         self.reports.append(report)
         # Where its output failed, nobody interrupted it: the next ones go on.
         self.interrupted = outcome.interrupted and outcome.error is None
+        self.signalled = outcome.signalled
         if not self._quiet:
             if self._several:
                 report_clip(report, number, self._total, plan.model)
@@ -335,7 +337,7 @@ def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
 
     Raises:
         StreamError: the pictures, the model or the output cannot be used.
-        typer.Exit: with 1 where a picture could not be read, with 130 after Ctrl-C.
+        typer.Exit: with 1 where a picture could not be read, after Ctrl-C with its `exit_code`.
     """
     check_reports([plan], read)
     report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
@@ -349,7 +351,7 @@ def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     if outcome.error is not None:
         raise outcome.error
     if outcome.interrupted:
-        raise typer.Exit(EXIT_CODE)
+        raise typer.Exit(exit_code(outcome.signalled))
     if report.corrupt:
         _say_unreadable(plan, report)
         raise typer.Exit(1)

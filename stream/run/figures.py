@@ -135,7 +135,7 @@ class Outcome:
         queues: the bounded queues' figures.
         found: what was found, by class.
         found_frames: frames that came out with any object.
-        signalled: whether it was Ctrl-C or SIGTERM by which it was stopped.
+        signalled: the number of the signal by which it was stopped (Ctrl-C, SIGTERM); else None.
     """
 
     counts: Counts
@@ -146,7 +146,7 @@ class Outcome:
     queues: list[dict[str, str | int]] = field(default_factory=list)
     found: dict[str, Found] = field(default_factory=dict)
     found_frames: int = 0
-    signalled: bool = False
+    signalled: int | None = None
 
 
 class Figures:

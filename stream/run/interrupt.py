@@ -23,6 +23,29 @@ _BREAK = getattr(signal, "SIGBREAK", None)
 """Windows' Ctrl-Break, by which programs there end others of their console."""
 
 
+def exit_code(number: int | None = None) -> int:
+    """What a command ends with that a signal stopped: 128 and its number, as shells report it.
+
+    Schedulers and containers tell by 143 that it was they who ended a program, by SIGTERM.
+
+    Args:
+        number: the signal; None where it was a key.
+    """
+    return EXIT_CODE if number in (None, _BREAK) else 128 + number
+
+
+class Ended(KeyboardInterrupt):
+    """What does as Ctrl-C does, by another signal; its number is the argument.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class _Process:
     """Whom this process belongs to: only a command of ours may be ended from inside."""
 
@@ -45,8 +68,8 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     Both are called in a thread of their own: a signal may interrupt the main thread inside a
     lock that they need. A thread deep in a native call cannot be interrupted, so at the third
     signal, or two seconds after the second, nothing is waited for any more: a command of ours
-    (`end_process_at_last`) ends with exit code 130, and anybody else's program, which has things
-    of its own to finish, gets a KeyboardInterrupt in its main thread.
+    (`end_process_at_last`) ends with the `exit_code` of the first, and anybody else's program,
+    which has things of its own to finish, gets a KeyboardInterrupt in its main thread.
 
     Gives a list of the signals that came so far.
 
@@ -54,7 +77,11 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         KeyboardInterrupt: what was to end has not, in a program of somebody else's.
     """
     seen: list[int] = []
-    deadline = threading.Timer(_GRACE_SECONDS, _end if _Process.ours else _press_again)
+
+    def end() -> None:
+        os._exit(exit_code(seen[0]))
+
+    deadline = threading.Timer(_GRACE_SECONDS, end if _Process.ours else _press_again)
     deadline.daemon = True
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -69,7 +96,7 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
             deadline.start()
             threading.Thread(target=abort, name="stream-abort", daemon=True).start()
         elif _Process.ours:
-            _end()
+            end()
         else:
             raise KeyboardInterrupt
 
@@ -85,10 +112,6 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         deadline.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end() -> None:
-    os._exit(EXIT_CODE)
 
 
 def _press_again() -> None:

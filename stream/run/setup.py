@@ -317,7 +317,7 @@ def execute(
 
         with on_interrupt(run.stop, run.abort) as signals, line:
             outcome = run.run(on_tick=tick)
-        outcome.signalled = outcome.interrupted and bool(signals)
+        outcome.signalled = signals[0] if outcome.interrupted and signals else None
         report = account.finish(outcome)
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error

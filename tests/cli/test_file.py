@@ -294,8 +294,18 @@ def long(tmp_path_factory):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-@pytest.mark.parametrize(("signals", "code"), [(1, 130), (2, 130)])
-def test_ctrl_c_leaves_a_file_that_plays(long, tmp_path, signals, code):
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGINT] * 2, 130),
+        ([signal.SIGTERM], 143),
+        ([getattr(signal, "SIGHUP", None)], 129),
+    ],
+)
+def test_what_stops_a_run_leaves_a_file_that_plays_and_is_the_exit_code(
+    long, tmp_path, signals, code
+):
     slow = tiny_models.slow(tmp_path / "slow.onnx", 60)
     process = subprocess.Popen(
         [sys.executable, "-m", "stream", "file", long, "-o", "out.mp4", "--model", slow],
@@ -309,15 +319,15 @@ def test_ctrl_c_leaves_a_file_that_plays(long, tmp_path, signals, code):
     out = tmp_path / "out.mp4"
     while not (out.exists() and out.stat().st_size > 5_000) and time.monotonic() < deadline:
         time.sleep(0.02)
-    for _ in range(signals):
-        process.send_signal(signal.SIGINT)
+    for number in signals:
+        process.send_signal(number)
         time.sleep(0.05)
     printed, said = process.communicate(timeout=100)
     assert process.returncode == code, said
     assert "Traceback" not in said
     count = len(pictures(out))
     assert 0 < count < 500
-    if signals == 1:
+    if len(signals) == 1:
         assert f"{count} out" in printed, "drained and finished: every frame that came in is there"
 
 

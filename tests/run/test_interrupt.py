@@ -38,7 +38,8 @@ def test_the_first_signal_stops_and_handlers_are_put_back():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs(number):
     script = textwrap.dedent(
         """
         import time
@@ -53,10 +54,10 @@ def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"ready\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.stdout.readline() == b"stop\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(60) == 128 + number, "what came first is why it ends"
     finally:
         process.kill()
         process.stdout.close()

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from stream.errors import StreamError
+from stream.run.interrupt import Ended
 from stream_models.training.out import CHECKPOINT
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -34,7 +36,7 @@ def unbroken() -> Iterator[None]:
     def wait(number: int, frame: FrameType | None) -> None:
         seen.append(number)
         if len(seen) > 1:
-            raise KeyboardInterrupt
+            raise Ended(seen[0])
 
     for one in before:
         signal.signal(one, wait)
@@ -57,7 +59,11 @@ def ended_as_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise Ended(number)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
