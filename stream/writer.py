@@ -73,6 +73,7 @@ class VideoWriter:
         self._options = grouped(OutputOptions, rest)
         if rest:
             raise unknown("option", next(iter(rest)), ["rate", *leaves(OutputOptions)])
+        self._check_ending()
         VideoSink.check(str(path), self._options)
         self._sink: VideoSink | None = None
         self._said: list[str] = []
@@ -128,7 +129,7 @@ class VideoWriter:
                 # A source's transparency is kept where that is possible.
                 info, self._said = without_lost(VideoSink, str(self.path), info, self._options)
             elif info.alpha:
-                VideoSink.check_alpha(str(self.path), self._options)
+                self._check_opacity()
             self._sink = VideoSink.from_target(str(self.path), info, self._options)
             self._forgotten = weakref.finalize(self, _finish, self._sink, self._home)
         self._sink.write(frame)
@@ -183,6 +184,23 @@ class VideoWriter:
         self._size = size[0], size[1]
         picture = video_picture(rgb)
         return Frame(picture, self.frames, self.frames, 1 / self._rate, duration=1, alpha=alpha)
+
+    def _check_ending(self) -> None:
+        if self.path.suffix.lower() not in VideoSink.endings:
+            raise UsageError(
+                f"{self.path} is no video: a VideoWriter writes {', '.join(VideoSink.endings)}; "
+                "stream.process sends to addresses, and writes animated pictures (.webp, .apng) "
+                "and one a frame (out/%06d.png)"
+            )
+
+    def _check_opacity(self) -> None:
+        able = VideoSink.alpha_endings
+        if self.path.suffix.lower() not in able:
+            raise UsageError(
+                f"{self.path} holds no transparency, and the picture has opacity, [H, W, 4]; "
+                f"{', '.join(able)} do, or write picture[..., :3] to leave it out"
+            )
+        VideoSink.check_alpha(str(self.path), self._options)
 
     def _info(self, frame: Frame) -> VideoInfo:
         picture = frame.image

@@ -60,6 +60,25 @@ def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(tmp_pa
         stream.VideoWriter(tmp_path / "d.mp4", rate=1e-9)
 
 
+def test_what_a_writer_cannot_write_is_told_in_its_own_terms(tmp_path):
+    opaque = pictures(1)[0]
+    seen_through = np.dstack([opaque, opaque[..., 0]])
+    for ending in (".mp4", ".avi"):
+        with stream.VideoWriter(tmp_path / f"a{ending}") as writer:
+            with pytest.raises(
+                UsageError, match=r"opacity, \[H, W, 4\]; \.mov, \.mkv, \.webm do"
+            ) as told:
+                writer.write(seen_through)
+            assert "look" not in str(told.value) and ".png" not in str(told.value)
+            writer.write(seen_through[..., :3])
+        assert (tmp_path / f"a{ending}").stat().st_size > 500
+    with stream.VideoWriter(tmp_path / "a.webm") as writer:
+        writer.write(seen_through)
+    for name in ("a.webp", "a.apng", "a.gif", "a.png", "a", "rtmp://server/app"):
+        with pytest.raises(UsageError, match=r"a VideoWriter writes \.mp4, .*; stream\.process"):
+            stream.VideoWriter(name)
+
+
 def test_threads_may_share_a_writer(tmp_path):
     one, errors = pictures(1)[0], []
 

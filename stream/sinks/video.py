@@ -18,7 +18,7 @@ from stream.options import OutputOptions
 from stream.references import packet_copy
 from stream.sinks._alpha import Transparent
 from stream.sinks._captions import Captions
-from stream.sinks._containers import ContainerKind
+from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, ContainerKind
 from stream.sinks._copies import Copies
 from stream.sinks._covers import Covers
 from stream.sinks._destination import Destination, check_destination
@@ -71,6 +71,8 @@ class VideoSink(Sink):
 
     priority: ClassVar[int] = -1
     takes_packets: ClassVar[bool] = True
+    endings: ClassVar[tuple[str, ...]] = ENDINGS
+    alpha_endings: ClassVar[tuple[str, ...]] = ALPHA_ENDINGS
 
     _first_keyframe, _keyframe_every = _FIRST_KEYFRAME, KEYFRAME_EVERY
 
