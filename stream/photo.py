@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stream.heif import to_be_seen, whole_of
 from stream.overheard import overheard
 from stream.photo_facts import PFM, directories
+from stream.photo_lab import is_lab, lab_in_bytes
 from stream.types import Array
 
 _ORIENTATION, _BITS, _SAMPLE_FORMAT = 274, 258, 339
@@ -52,6 +53,8 @@ def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | 
         cv2.error: it is damaged.
         ValueError: its samples are numbers of which nobody knows what is white.
     """
+    if how == cv2.IMREAD_COLOR and is_lab(data):
+        return lab_in_bytes(data)
     if how == cv2.IMREAD_COLOR and (kind := _numbers(data)):
         return _in_bytes(data, kind)
     if not is_heif(data):
