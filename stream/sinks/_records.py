@@ -82,10 +82,7 @@ class Records(Sink):
         self._summary: Callable[[], Summary] | None = None
         self._destination: Destination
         if str(path) == STANDARD_OUTPUT:
-            try:
-                self._destination = StandardOutput()
-            except OSError as error:
-                raise SinkError("there is no standard output to write records to") from error
+            self._destination = StandardOutput("records")
         else:
             self._destination = Destination(self.path, overwrite=overwrite)
         self._begun = self._done = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
-from stream.errors import is_unread
+from stream.errors import SinkError, is_unread
 from stream.sinks._one_way import OneWay
 from stream.sinks.base import Gone
 
@@ -15,16 +16,26 @@ _NUMBER = 1
 class StandardOutput(OneWay):
     """Writes to standard output, past whatever Python has in its own buffer for it.
 
+    Args:
+        what: is to be written, for an error.
+
     Raises:
-        OSError: the program has none.
+        SinkError: the program has none, or it cannot be written to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
         super().__init__("standard output")
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        os.write(_NUMBER, b"")  # which fails where a closed one has a stand-in
-        self._file = os.dup(_NUMBER)
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            os.write(_NUMBER, b"")  # which fails where a closed one has a stand-in
+            self._file = os.dup(_NUMBER)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise SinkError(f"there is no standard output to write {what} to") from error
+            raise SinkError(
+                f"standard output cannot be written: {error.strerror or error}"
+            ) from error
 
     def write(self, data: bytes) -> int:
         """Writes all of `data`.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from stream.errors import SinkError, UsageError
+from stream.errors import UsageError
 from stream.frame import Item, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks._containers import ContainerKind
@@ -36,7 +36,7 @@ class StandardSink(VideoSink):
 
     Raises:
         UsageError: codec, crf or preset are not possible.
-        SinkError: there is no standard output.
+        SinkError: there is no standard output, or it cannot be written to.
     """
 
     @classmethod
@@ -105,10 +105,7 @@ class StandardSink(VideoSink):
         return super()._choose(info, codec, crf, preset)
 
     def _open_destination(self, *, overwrite: bool) -> StandardOutput:
-        try:
-            return StandardOutput()
-        except OSError as error:
-            raise SinkError("there is no standard output to write video to") from error
+        return StandardOutput("video")
 
 
 def _path(options: OutputOptions) -> Path:

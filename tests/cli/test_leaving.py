@@ -210,6 +210,26 @@ main()
     )
 
 
+def test_a_full_device_is_not_called_a_closed_one(clip, nothing, tmp_path):
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("there is no /dev/full")
+    for asked in (("--records", "-"), ("-o", "-", "--format", "mkv")):
+        with full.open("w") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "stream", "file", clip, "--model", nothing, *asked],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                cwd=tmp_path,
+                env=environment(),
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        words = "stream: standard output cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, words), asked
+
+
 def models_listed(environ):
     return subprocess.run(
         [sys.executable, "-m", "stream", "models"],
