@@ -67,7 +67,7 @@ def advice(report: RunReport, model: ModelOptions, *, live: bool) -> str:
     if infer is None or report.frames_out < _FEW or report.media_seconds <= 0:
         return ""
     rate = report.frames_out / report.media_seconds
-    possible = 1e3 / infer.mean_ms if infer.mean_ms else rate
+    possible = 1e3 / infer.p50_ms if infer.p50_ms else rate  # a mean has pauses by Ctrl-Z in it
     if live:
         if possible >= rate / 3:
             return ""

@@ -136,6 +136,7 @@ class Outcome:
         found: what was found, by class.
         found_frames: frames that came out with any object.
         signalled: the number of the signal by which it was stopped (Ctrl-C, SIGTERM); else None.
+        paused_seconds: for how long the process was stopped meanwhile, as by Ctrl-Z.
     """
 
     counts: Counts
@@ -147,6 +148,7 @@ class Outcome:
     found: dict[str, Found] = field(default_factory=dict)
     found_frames: int = 0
     signalled: int | None = None
+    paused_seconds: float = 0.0
 
 
 class Figures:

@@ -34,7 +34,8 @@ class RunReport:
     """One input's run, as it goes into the report file.
 
     `seconds` is wall time from the first thread's start to the finished output; `fps` is frames
-    out over that. The other names mean what `docs/report.md` says.
+    out over that, without what Ctrl-Z paused it for. The other names mean what `docs/report.md`
+    says.
     """
 
     input: str
@@ -47,6 +48,7 @@ class RunReport:
     dropped: int
     corrupt: int
     seconds: float
+    paused_seconds: float
     fps: float
     first_frame_seconds: float | None
     media_seconds: float
@@ -77,6 +79,7 @@ def run_report(
 ) -> RunReport:
     """Puts together one run's figures."""
     counts = outcome.counts
+    worked = outcome.seconds - outcome.paused_seconds
     return RunReport(
         input=source,
         output=output,
@@ -88,7 +91,8 @@ def run_report(
         dropped=counts.dropped,
         corrupt=counts.corrupt,
         seconds=outcome.seconds,
-        fps=counts.frames_out / outcome.seconds if outcome.seconds else 0.0,
+        paused_seconds=outcome.paused_seconds,
+        fps=counts.frames_out / worked if worked > 0 else 0.0,
         first_frame_seconds=outcome.first_frame_seconds,
         media_seconds=counts.media_seconds,
         stages=stages,
@@ -188,9 +192,10 @@ def print_report(console: Console, run: RunReport) -> None:
             *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms)),
         )
     console.print(table)
+    paused = f" ({run.paused_seconds:.1f} s of them paused)" if run.paused_seconds >= 0.1 else ""
     console.print(
         f"{run.fps:.1f} fps, {counted(run.frames_in, 'frame')} in, {run.frames_out} out, "
-        f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s",
+        f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s{paused}",
         highlight=False,
     )
     console.print(Text(visible(found_line(run))))

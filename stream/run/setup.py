@@ -29,6 +29,7 @@ from stream.run.interrupt import on_interrupt
 from stream.run.opening import check_output
 from stream.run.output import Output
 from stream.run.outputs import open_output
+from stream.run.pauses import pauses
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of
 from stream.run.policy import LIVE, OFFLINE
@@ -311,12 +312,15 @@ def execute(
         info, provider = run.source.info, ready.segmenter.provider
         line = ProgressLine(console, info, provider, lambda: run.counts, run.clock, which)
 
-        def tick() -> None:
-            line.update()
-            account.tick()
+        with on_interrupt(run.stop, run.abort) as signals, pauses() as paused, line:
 
-        with on_interrupt(run.stop, run.abort) as signals, line:
+            def tick() -> None:
+                paused.tick()
+                line.update()
+                account.tick()
+
             outcome = run.run(on_tick=tick)
+        outcome.paused_seconds = min(paused.seconds, outcome.seconds)
         outcome.signalled = signals[0] if outcome.interrupted and signals else None
         report = account.finish(outcome)
     if outcome.error is not None and not isinstance(outcome.error, StreamError):

@@ -56,6 +56,22 @@ def test_a_model_far_below_the_sources_rate_gets_advice(given, live, model, said
         assert words not in hint
 
 
+def test_what_ctrl_z_paused_is_no_slowness(capsys):
+    outcome = Outcome(Counts(frames_in=100, written=100), 34.0, 0.1, interrupted=False)
+    for paused, fps, said in (
+        (30.0, 25.0, "34.0 s (30.0 s of them paused)"),
+        (0.0, 2.9, "34.0 s\n"),
+    ):
+        outcome.paused_seconds = paused
+        made = run_report(
+            source="in.mp4", output="out.mp4", model="default", precision="int8", provider="CPU",
+            outcome=outcome, stages={}, remarks=(),
+        )  # fmt: skip
+        assert round(made.fps, 1) == fps
+        report_run(made, ModelOptions())
+        assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("given", "live", "model"),
     [
