@@ -11,11 +11,11 @@ import math
 import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from stream.errors import UsageError
 from stream.likeness import nearest
@@ -110,6 +110,30 @@ def leaves(group: type) -> dict[str, Leaf]:
             raise TypeError(f"{group.__name__} has the option {min(twice)!r} twice")
         found |= inner
     return found
+
+
+def anchored(group: T, folder: Path) -> T:
+    """The same options where files have names that hold in any folder, for other processes.
+
+    Args:
+        group: a dataclass of options or of groups, such as a whole plan.
+        folder: from where its relative names are meant.
+    """
+    if isinstance(group, tuple):
+        return cast("T", tuple(anchored(one, folder) for one in group))
+    if not is_dataclass(group) or isinstance(group, type):
+        return group
+    changed: dict[str, object] = {}
+    for one in fields(group):
+        value = getattr(group, one.name)
+        if "option" not in one.metadata:
+            changed[one.name] = anchored(value, folder)
+        elif isinstance(value, Path):
+            changed[one.name] = folder / value
+        elif isinstance(value, str) and Path(value).suffix and (folder / value).is_file():
+            # A model's or a background's; what names a model of the catalogue has no ending.
+            changed[one.name] = str(folder / value)
+    return replace(group, **changed)
 
 
 def build(group: type[T], values: Mapping[str, Value]) -> T:

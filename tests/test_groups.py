@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stream.errors import UsageError
 from stream.groups import (
+    anchored,
     build,
     changed,
     is_group,
@@ -27,8 +28,10 @@ from stream.options import (
     LiveOptions,
     ModelOptions,
     PictureOptions,
+    ReplayOptions,
     RunOptions,
 )
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 
 def test_the_options_of_inner_groups_count_as_the_outer_one_s():
@@ -37,6 +40,35 @@ def test_the_options_of_inner_groups_count_as_the_outer_one_s():
     assert made == InputOptions(cut=CutOptions(start=1.5), camera=CameraOptions(fps=30.0))
     assert changed(made) == {"start": 1.5, "fps": 30.0}
     assert values_of(made)["transport"] == "tcp"
+
+
+def test_files_of_a_plan_can_have_names_that_hold_in_any_folder(tmp_path):
+    (tmp_path / "mine.onnx").touch()
+    (tmp_path / "default").touch()
+    (tmp_path / "beach.mp4").touch()
+    elsewhere = tmp_path.parent / "edges.onnx"
+    plan = RunPlan(
+        SourcePlan("film.mp4", InputOptions(replay=ReplayOptions(from_records=Path("a.ndjson")))),
+        (
+            OutputPlan("out.mp4", PictureOptions(background="beach.mp4", refiner=str(elsewhere))),
+            OutputPlan("two.mp4", PictureOptions(background="gone.mp4")),
+        ),
+        ModelOptions(model="mine.onnx", classes=("person",)),
+        counts=CountOptions(plot=Path("{name}.png"), line=("0,0,99,99",)),
+    )
+    found = anchored(plan, tmp_path)
+    assert found.source.target == "film.mp4"  # of a task, not of the plan
+    assert found.source.options.replay.from_records == tmp_path / "a.ndjson"
+    assert [one.picture.background for one in found.outputs] == [
+        str(tmp_path / "beach.mp4"),
+        "gone.mp4",
+    ]
+    assert found.outputs[0].picture.refiner == str(elsewhere)
+    assert found.model == ModelOptions(model=str(tmp_path / "mine.onnx"), classes=("person",))
+    assert found.counts == CountOptions(plot=tmp_path / "{name}.png", line=("0,0,99,99",))
+    assert anchored(found, Path("/")) == found
+    # A model of the catalogue is one whatever lies about.
+    assert anchored(ModelOptions(), tmp_path) == ModelOptions()
 
 
 def test_a_name_that_is_there_twice_is_a_fault():

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import StreamError, UsageError
@@ -18,6 +19,7 @@ from stream.fleet.pool import Need
 from stream.fleet.task import Done, Task
 from stream.fleet.watched_pool import Event, Gone, Ready, Signs, WatchedPool
 from stream.fleet.work import Worker
+from stream.groups import anchored
 
 if TYPE_CHECKING:
     from stream.run.plan import RunPlan
@@ -49,6 +51,10 @@ whole program."""
 _CLIENT_HINT = (
     "; its server for clients writes ray_client_server.err on the head. With a new gRPC it starts "
     "nothing unless Ray was started with GRPC_ENABLE_FORK_SUPPORT=0"
+)
+_TOKEN_HINT = (
+    "; if Ray asks for a token there, as its newer releases do by themselves, set "
+    "RAY_AUTH_MODE=token here, with the head's ~/.ray/auth_token in this home folder"
 )
 _INSTALL = "in stream's checkout: pip install '.[fleet]'"
 
@@ -159,7 +165,8 @@ class RayPool(WatchedPool[Any]):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self._ray: Any = ray
-        self._plan = plan
+        # Ray's workers have its folder, and not the one that the names of files were given in.
+        self._plan = anchored(plan, Path.cwd())
         self._own = not ray.is_initialized()
         self._printing = contextlib.ExitStack()
         if self._own:
@@ -207,6 +214,10 @@ class RayPool(WatchedPool[Any]):
                     continue
                 at = "on this machine" if local else f"at {address}"
                 hint = _CLIENT_HINT if client else ""
+                # Ray gives its token to a cluster with an address only where it is told to.
+                named = not local and address != "auto"
+                if named and os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+                    hint += _TOKEN_HINT
                 raise UsageError(f"Ray does not answer {at}: {_sentence(error)}{hint}") from error
             return
 

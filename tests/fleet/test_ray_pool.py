@@ -6,6 +6,7 @@ import logging
 import socket
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from stream.errors import StreamError, UsageError
 from stream.fleet.pool import Need
 from stream.fleet.ray_pool import Head, RayPool
+from stream.run.plan import RunPlan
 from tests.fleet.doing import a_plan
 from tests.sources.serving import free_port
 
@@ -95,6 +97,43 @@ def test_a_machine_that_listens_is_asked_by_ray(ray: _Ray) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         RayPool(a_plan("none.onnx"), Need(), address).close()
+
+
+@pytest.mark.parametrize("mode", [None, "token", "disabled"])
+def test_a_cluster_that_wants_a_token_is_told_of(
+    ray: _Ray, mode: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray says only that it cannot connect, and gives its token where it is told to."""
+    ray.answers = False
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(UsageError, match="nobody is there") as raised:
+            RayPool(a_plan("none.onnx"), Need(), address)
+    assert ("set RAY_AUTH_MODE=token here" in str(raised.value)) == (mode != "token")
+
+
+def test_workers_are_told_of_files_by_names_that_hold_in_their_folder(
+    ray: _Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[RunPlan] = []
+
+    class Actor:
+        prepare = SimpleNamespace(remote=object)
+
+        def __init__(self, plan: RunPlan, cores: int) -> None:
+            given.append(plan)
+
+    monkeypatch.setattr(ray, "remote", lambda **_: lambda _: SimpleNamespace(remote=Actor))
+    monkeypatch.setattr(ray, "kill", lambda _: None, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.onnx").touch()
+    pool = RayPool(a_plan("mine.onnx"), Need(), "auto")
+    pool.free(1)
+    pool.close()
+    assert {one.model.model for one in given} == {str(tmp_path / "mine.onnx")}
 
 
 def test_a_head_that_is_gone_for_half_of_rays_patience_ends_the_fleet(
