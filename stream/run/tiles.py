@@ -125,6 +125,13 @@ class Tile(Display):
             self.lines = (why, "waiting for it")
             self._changed.notify_all()
 
+    def opens(self, why: str) -> None:
+        """Says in its tile what its source waits for while it is being opened."""
+        with self._changed:
+            if self.picture is None and not self.ended:
+                self.lines = (why,)
+                self._changed.notify_all()
+
     def close(self) -> None:
         """No more pictures come."""
         self.end("ended")

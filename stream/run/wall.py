@@ -35,13 +35,15 @@ from stream.run.setup import Prepared, check, prepared, recorder
 from stream.run.switching import quick_switching
 from stream.run.turns import Turns
 from stream.run.unused import unused
+from stream.sources._first import telling
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from stream.inference.segmenter import Segmenter
+    from stream.options import InputOptions
     from stream.run.tiles import Tile, Tiles
-    from stream.sources.base import Source
+    from stream.sources.base import Source, Target
 
 logger = logging.getLogger(__name__)
 
@@ -157,11 +159,22 @@ class Part(Aside):
             return None
         return self._company.awaited(
             self.name,
-            partial(sources.open, target, options),
+            partial(self._try, target, options),
             self._missing,
             wanted=lambda: not self._stopping.is_set(),
             patience=options.network.give_up,
         )
+
+    def _try(self, target: Target, options: InputOptions) -> Source:
+        if self._tile is None:
+            return sources.open(target, options)
+        try:
+            with telling(self._tile.opens):
+                return sources.open(target, options)
+        except SourceError:
+            if self._told:
+                self._tile.awaited(self._told)  # of which it is told but once
+            raise
 
     def _missing(self, error: SourceError) -> None:
         self._told = clean(str(error), self._secrets)

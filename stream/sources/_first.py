@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from stream.errors import SourceError
 from stream.sources._connecting import Way
@@ -16,10 +18,36 @@ _log = logging.getLogger(__name__)
 HINT_SECONDS = 2.0
 """After which somebody who waits for a key frame is told so."""
 
+KEY_FRAME = "waiting for the source's next key frame"
+
 _BESIDE = 1.0
 """Seconds without a packet after which another way is tried beside the first."""
 _OFTEN = 0.1
 """Seconds between two looks at both."""
+
+Told = Callable[[str], None]
+"""Is told in words what a source that is being opened waits for."""
+
+_TELLS: ContextVar[Told | None] = ContextVar("tells", default=None)
+
+
+@contextmanager
+def telling(told: Told) -> Iterator[None]:
+    """What this thread opens meanwhile tells `told` what it waits for, besides the log.
+
+    While a source is being opened there is nothing yet whose `notes` could be asked.
+    """
+    before = _TELLS.set(told)
+    try:
+        yield
+    finally:
+        _TELLS.reset(before)
+
+
+def _tell(words: str) -> None:
+    told = _TELLS.get()
+    if told is not None:
+        told(words)
 
 
 class First:
@@ -75,6 +103,7 @@ class First:
                 if not told and now - begun > HINT_SECONDS:
                     told = True
                     _log.warning("%s: waiting for somebody to send there", self._name)
+                    _tell("waiting for somebody to send there")
             silent = now - (reader.heard or self._began)
             patience = self._reading if reader.heard else self._opening
             if silent > patience:
@@ -90,6 +119,7 @@ class First:
             if reader.heard and not said and now - self._began > HINT_SECONDS:
                 said = True
                 _log.warning("%s sends; waiting for its next key frame", self._name)
+                _tell(KEY_FRAME)
             if two and not reader.heard and now - self._began > _BESIDE:
                 opened = self._other()
                 if opened is not None:

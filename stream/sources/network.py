@@ -36,7 +36,7 @@ from stream.sources._connecting import (
     reason,
 )
 from stream.sources._damage import told_of_losses
-from stream.sources._first import HINT_SECONDS, First
+from stream.sources._first import HINT_SECONDS, KEY_FRAME, First
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
 from stream.sources._opened import Opened
@@ -269,7 +269,7 @@ class NetworkSource(LiveSource):
         if not self._outages.under_way and waited > max(HINT_SECONDS, self._patience.reading):
             sends = self._reader and self._reader.silence() < HINT_SECONDS
             none = f"no picture for {waited:.0f} s"
-            return ("waiting for the source's next key frame" if sends else none,)
+            return (KEY_FRAME if sends else none,)
         return self._outages.notes(now, waited)
 
     @property
