@@ -179,8 +179,10 @@ def test_what_is_said_after_the_terminal_was_closed_fails_nobody():
 
     script = textwrap.dedent(
         """
-        import sys, threading
-        from stream.run.interrupt import interrupted_later, on_interrupt
+        import signal, sys, threading
+        from stream.run.interrupt import on_interrupt
+        # Tests that are run under `nohup` would have it ignored.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         stopped = threading.Event()
         with on_interrupt(stopped.set, stopped.set):
             print("ready", flush=True)
