@@ -1,6 +1,5 @@
 """Each object, or each class, in a file of its own, all in line with the source."""
 
-import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +21,7 @@ from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan, masks_plan
 from stream.run.setup import check
 from stream.run.split import SplitSink, _Times
+from tests.held import memory_held
 from tests.media import make_picture
 from tests.sinks.running import info
 
@@ -327,13 +327,11 @@ def test_masks_are_pure_and_identities_are_values(tmp_path):
 def test_times_take_no_memory_where_they_are_even():
     times = _Times()
     blank = Frame(make_picture(0, 16, 16, "yuv420p"), 0, 0, Fraction(1, 30), 1)
-    tracemalloc.start()
-    for index in range(20_000):
-        blank.pts = 5 + 2 * index
-        times.add(blank)
-    used, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert used < 20_000
+    with memory_held("stream/run/") as held:
+        for index in range(20_000):
+            blank.pts = 5 + 2 * index
+            times.add(blank)
+        assert held() < 20_000
     assert len(times) == 20_000
     assert [pts for pts, _, _ in times] == [5 + 2 * index for index in range(20_000)]
 

@@ -2,7 +2,6 @@ import contextlib
 import csv
 import io
 import json
-import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,12 +20,14 @@ from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.instances import Instances
 from stream.options import OutputOptions
+from stream.sinks import coco
 from stream.sinks.base import Gone
 from stream.sinks.coco import CocoSink
 from stream.sinks.mot import MotSink
 from stream.sinks.ndjson import NdjsonSink
 from stream.sinks.parquet import ParquetSink
 from stream.sinks.table import COLUMNS, CsvSink
+from tests.held import memory_held
 from tests.test_instances import three
 
 INFO = VideoInfo("clip.mp4", 120, 100, "yuv420p", Fraction(1, 30000), Fraction(30000, 1001))
@@ -407,20 +408,29 @@ def test_lines_go_to_standard_output_and_end_with_their_reader(capfd, monkeypatc
     sink.close()
 
 
-def test_an_hour_of_coco_costs_no_more_memory_than_a_minute(tmp_path):
+def test_an_hour_of_coco_costs_no_more_memory_than_a_minute(tmp_path, monkeypatch):
+    monkeypatch.setattr(coco, "_PIECE", 4096)
     sink = CocoSink(tmp_path / "out.json", INFO)
     (frame,) = frames(None)
-    tracemalloc.start()
-    for _ in range(8000):
-        sink.write(frame)
-        frame.index += 1
-    sink.close()
-    used = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    most = []
+    with memory_held("stream/sinks/") as held:
+        for _ in range(4000):
+            sink.write(frame)
+            frame.index += 1
+        most.append(held())
+        pieces = sink._copied()
+
+        def looked_at():
+            for piece in pieces:
+                most.append(held())
+                yield piece
+
+        monkeypatch.setattr(sink, "_copied", looked_at)
+        sink.close()
     size = (tmp_path / "out.json").stat().st_size
-    assert size > 600_000
-    assert used < size / 2
-    assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 8000
+    assert len(most) > 40 and size > 300_000
+    assert max(most) < size / 6
+    assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 4000
 
 
 def test_records_alone_need_no_video(tmp_path):
