@@ -127,6 +127,14 @@ def test_a_stream_key_is_in_no_text(key):
     assert "cannot open it while live" in clean("cannot open it while live", secrets_of(address))
 
 
+@pytest.mark.parametrize("_", ["once", "and in the next test"])
+def test_what_one_test_keeps_out_of_logs_another_may_log(_, caplog):
+    with caplog.at_level(logging.WARNING):
+        logging.getLogger("libav").warning("plain as a camera")
+    assert caplog.messages == ["plain as a camera"]
+    keep_out_of_logs("http://plain:camera@a.example/x")
+
+
 def test_no_log_record_carries_them():
     keep_out_of_logs("rtsp://operator:hunter2pass@camera/x")
     keep_out_of_logs("rtmp://camera/app/cam1")
