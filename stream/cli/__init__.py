@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends with its exit code.
 
     That is 0, 1 (failed), 2 (misused), or 128 and the signal that stopped it: 130 for Ctrl-C, 143
-    for SIGTERM. What is live ends by them as it should, with 0.
+    for SIGTERM, as which a shell reports a process that dies of it, as the program's own does
+    (`end_process`). What is live ends by them as it should, with 0.
 
     Args:
         arguments: in place of the program's own.

@@ -26,7 +26,14 @@ from stream.errors import StreamError, is_unread, refusal
 from stream.installation import explain, unloadable
 from stream.likeness import nearest
 from stream.plugins import culprit
-from stream.run.interrupt import Ended, end_process_at_last, exit_code, press_again_where_unheard
+from stream.run.interrupt import (
+    Ended,
+    end_process,
+    end_process_at_last,
+    exit_code,
+    note_signal,
+    press_again_where_unheard,
+)
 from stream.scarcity import scarcity
 from stream.version import __version__
 from stream.words import visible
@@ -52,6 +59,13 @@ class _Commands(Group):
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
         raise no_such_command(cmd_name, PLACES)
+
+    def invoke(self, ctx: Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            # Typer makes 130 of it, whatever signal it was.
+            raise typer.Exit(_interrupted(error)) from error
 
     def format_commands(self, ctx: Context, formatter: Formatter) -> None:
         with formatter.section("Commands"):
@@ -134,7 +148,7 @@ def _leave(code: int) -> NoReturn:
     if not _left_alone():
         threading._shutdown()  # type: ignore[attr-defined] # waits for the others, as Python does
     atexit._run_exitfuncs()
-    os._exit(_flushed(code))
+    end_process(_flushed(code))
 
 
 def _flushed(code: int) -> int:
@@ -163,8 +177,10 @@ def _run(arguments: Sequence[str] | None) -> int:
             prog_name=_own_name() if arguments is None else "stream",
             standalone_mode=False,
         )
-    except (KeyboardInterrupt, typer.Abort) as error:
-        code = exit_code(error.number if isinstance(error, Ended) else None)
+    except KeyboardInterrupt as error:
+        code = _interrupted(error)
+    except typer.Abort:
+        code = exit_code()
     except _CLICK_ERRORS as error:
         code = _misused(error, sys.argv[1:] if arguments is None else arguments)
     except StreamError as error:
@@ -188,6 +204,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         if unprinted is not None and arguments is None:
             _print_no_more()
     return code if isinstance(code, int) else 0
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    """The exit code of a command that is left by it."""
+    number = error.number if isinstance(error, Ended) else signal.SIGINT
+    note_signal(number)
+    return exit_code(number)
 
 
 def _unprinted(error: Exception) -> str | None:

@@ -22,7 +22,7 @@ from stream.names import WINDOW
 from stream.option import option
 from stream.options import RunOptions
 from stream.run.guard import refuse_twin_reports
-from stream.run.interrupt import hang_up
+from stream.run.interrupt import exit_code, hang_up, note_signal
 from stream.run.plan import OutputPlan, RunPlan
 from stream.words import counted
 
@@ -153,6 +153,7 @@ def _side_by_side(words: Sequence[str], count: int) -> None:
     def pass_on(number: int, frame: FrameType | None) -> None:
         # A terminal's Ctrl-C reaches them by itself; `kill` reaches this process alone. That it was
         # closed may reach them twice, which they know.
+        note_signal(number)
         if number != signal.SIGINT:
             for one in running:
                 one.send_signal(number)
@@ -166,4 +167,5 @@ def _side_by_side(words: Sequence[str], count: int) -> None:
             signal.signal(number, handler)
     bad = [code for code in codes if code]
     if bad:
-        raise typer.Exit(bad[0] if bad[0] > 0 else 1)
+        ended = next((one for one in numbers if bad[0] == -one), None)
+        raise typer.Exit(bad[0] if bad[0] > 0 else 1 if ended is None else exit_code(ended))

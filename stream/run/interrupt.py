@@ -12,6 +12,7 @@ from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 EXIT_CODE = 130
 """128 + SIGINT, as shells report a process ended by Ctrl-C."""
@@ -47,14 +48,42 @@ class Ended(KeyboardInterrupt):
 
 
 class _Process:
-    """Whom this process belongs to: only a command of ours may be ended from inside."""
+    """Whom this process belongs to: only a command of ours may be ended from inside.
+
+    `noted` is the signal that is why it ends, if one is.
+    """
 
     ours = False
+    noted: int | None = None
 
 
 def end_process_at_last() -> None:
     """Says that this process is a command of ours, which `on_interrupt` may end where it hangs."""
     _Process.ours = True
+
+
+def note_signal(number: int) -> None:
+    """Says that this signal is why a command of ours ends; of several, the first."""
+    if _Process.ours and _Process.noted is None:
+        _Process.noted = number
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends this process, whose work is done, at once: of the signal that is why, if one is.
+
+    bash and `xargs` go on with the next film where a program that Ctrl-C reached too exits by
+    itself, whatever its exit code. Where the system lets it not die of a signal (as the first
+    process of a container), and on Windows, it exits with the code.
+
+    Args:
+        code: the exit code; the signal's `exit_code` where the process is to die of that.
+    """
+    number = _Process.noted
+    if number is not None and code == exit_code(number) and sys.platform != "win32":
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(code)
 
 
 @contextmanager
@@ -68,8 +97,8 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     Both are called in a thread of their own: a signal may interrupt the main thread inside a
     lock that they need. A thread deep in a native call cannot be interrupted, so at the third
     signal, or two seconds after the second, nothing is waited for any more: a command of ours
-    (`end_process_at_last`) ends with the `exit_code` of the first, and anybody else's program,
-    which has things of its own to finish, gets a KeyboardInterrupt in its main thread.
+    (`end_process_at_last`) ends as by the first (`end_process`), and anybody else's program, which
+    has things of its own to finish, gets a KeyboardInterrupt in its main thread.
 
     Gives a list of the signals that came so far.
 
@@ -79,7 +108,7 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     seen: list[int] = []
 
     def end() -> None:
-        os._exit(exit_code(seen[0]))
+        end_process(exit_code(seen[0]))
 
     deadline = threading.Timer(_GRACE_SECONDS, end if _Process.ours else _press_again)
     deadline.daemon = True
@@ -90,9 +119,14 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
             if seen:
                 return
         seen.append(number)
+        note_signal(number)
         if len(seen) == 1:
             threading.Thread(target=stop, name="stream-stop", daemon=True).start()
         elif len(seen) == 2:
+            if _Process.ours and sys.platform != "win32":
+                # The next one ends it wherever it hangs; only the main thread can say so, and now.
+                for one in set(seen):
+                    signal.signal(one, signal.SIG_DFL)
             deadline.start()
             threading.Thread(target=abort, name="stream-abort", daemon=True).start()
         elif _Process.ours:

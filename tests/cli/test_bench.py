@@ -10,6 +10,7 @@ from stream.bench import compositing, speed
 from stream.bench.figures import Figure
 from stream.cli.bench import PARTS, _value
 from stream.errors import UsageError
+from stream.run.interrupt import Ended
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +68,15 @@ def test_what_is_measured_on_clips_asks_for_them_before_a_model_is_opened(
     assert "--clips" in result.err and len(result.err.strip().splitlines()) == 1
 
 
-def test_who_has_seen_enough_sees_what_there_is(stream, monkeypatch):
+@pytest.mark.parametrize(("pressed", "code"), [(KeyboardInterrupt(), 130), (Ended(15), 143)])
+def test_who_has_seen_enough_sees_what_there_is(stream, monkeypatch, pressed, code):
     def stopped(folder):
-        raise KeyboardInterrupt
+        raise pressed
         yield
 
     monkeypatch.setattr(speed, "measure_pipeline", stopped)
     result = stream("bench", "--part", "compositing", "--part", "pipeline")
-    assert result.code == 130
+    assert result.code == code, "of the signal that it was"
     assert "painting [one]" in result.out
 
 
