@@ -404,7 +404,7 @@ def test_what_is_wrong_is_one_sentence_and_its_place_is_no_background(
     (problem,) = data.problems
     assert problem.startswith(sentence)
     assert "\n" not in problem
-    assert data.skipped == 1
+    assert data.pictures[0].skipped == 1
     picture = data.pictures[0]
     ignored = [item for item in picture.objects if item.crowd]
     assert [(x, y, w, h) for _, x, y, w, h in found(data)["a.jpg"][: len(ignored)]] == places

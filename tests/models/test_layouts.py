@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from stream.errors import UsageError
-from stream_models.training.checks import check, sound
-from stream_models.training.data import part_of
+from stream_models.training.checks import check, common, sound
+from stream_models.training.data import Picture, part_of
 from stream_models.training.layout import KIND, find
+from stream_models.training.picture_files import pictures_in
 from stream_models.training.reading import Purpose, holds_both, is_split, read
 
 from .labelled import NAMES, SIZE, TRUTH, areas, coco, coco_folder, found, pictures, ring, write
@@ -193,7 +194,7 @@ def test_parts_are_kept_apart(tmp_path, make):
     for name in ("train", "valid", "test"):
         make(tmp_path / name)
     assert is_split(tmp_path)
-    learn, judged = (read(tmp_path, purpose) for purpose in Purpose)
+    learn, judged = (read(tmp_path, purpose) for purpose in (Purpose.LEARN, Purpose.JUDGE))
     assert {p.path.relative_to(tmp_path).parts[0] for p in learn.pictures} == {"train"}
     assert {p.path.relative_to(tmp_path).parts[0] for p in judged.pictures} == {"valid"}
     assert found(learn) == found(judged) == TRUTH
@@ -213,7 +214,9 @@ def test_subsets_of_cvat_and_of_yolo_are_parts(tmp_path):
     )
     for kind, learnt, kept in (("cvat", "Train", "Validation"), ("yolo", "train", "val")):
         assert is_split(tmp_path / kind)
-        learn, judged = (read(tmp_path / kind, purpose) for purpose in Purpose)
+        learn, judged = (
+            read(tmp_path / kind, purpose) for purpose in (Purpose.LEARN, Purpose.JUDGE)
+        )
         assert {p.path.parent.name for p in learn.pictures} == {learnt}
         assert {p.path.parent.name for p in judged.pictures} == {kept}
         assert found(judged)["a.jpg"] == TRUTH["a.jpg"]
@@ -390,7 +393,48 @@ def test_pictures_that_are_missing_from_a_set_to_judge_by_are_named(tmp_path):
     told.clear()
     data = sound(tmp_path, Purpose.JUDGE, skip_bad=True, tell=told.append)
     assert found(data) == {"b.jpg": TRUTH["b.jpg"]}
-    assert "2 of 3 pictures and 0 objects are left out" in told[-1]
+    assert (
+        "2 of 3 pictures with all that is labelled there are left out; what stays is 1 picture with"
+        in told[-1]
+    )
+
+
+def test_what_is_left_out_is_counted_once_and_with_what_it_belongs_to(tmp_path):
+    # Of one file with a wrong object and an unreadable picture that has one too, and with an object
+    # of no picture at all.
+    content = coco()
+    for entry in (content["annotations"][0], content["annotations"][2]):
+        entry["category_id"] = 9
+    content["annotations"].append({**content["annotations"][1], "id": 77, "image_id": 55})
+    coco_folder(tmp_path, content)
+    whole = tmp_path / "images" / "b.jpg"
+    whole.write_bytes(whole.read_bytes()[:400])  # its size can be read, its pixels cannot
+    told = []
+    data = sound(tmp_path, Purpose.BOTH, skip_bad=True, tell=told.append)
+    assert [picture.path.name for picture in data.pictures] == ["a.jpg", "c.jpg"]
+    assert told[-1] == (
+        f"{tmp_path}: 1 of 3 pictures with all that is labelled there and 2 other objects are left "
+        "out; what stays is 2 pictures with 1 object to learn from and judge by"
+    )
+    # A class that cannot be used and that no object has takes nothing away.
+    content = coco()
+    content["categories"].append({"id": 9})
+    coco_folder(tmp_path / "more", content)
+    told.clear()
+    sound(tmp_path / "more", Purpose.LEARN, skip_bad=True, tell=told.append)
+    assert "no picture and no object is left out; what stays is 3 pictures with 3" in told[-1]
+
+
+def test_pictures_to_judge_by_that_are_learnt_from_too_are_counted(tmp_path):
+    pictures(tmp_path / "data" / "images")
+    pictures(tmp_path / "copies" / "images", ("x.jpg", "y.jpg"))
+    (tmp_path / "copies" / "images" / "z.jpg").write_bytes(b"another")
+    learn, other = (pictures_in(tmp_path / name) for name in ("data", "copies"))
+    known = np.ones(1, np.bool_)
+    sets = [[Picture(1, path, *SIZE, "", [], known) for path in paths] for paths in (learn, other)]
+    assert common(sets[0], sets[0]) == 3
+    assert common(*sets) == 2
+    assert common(sets[0], sets[1][2:]) == 0
 
 
 def test_a_set_without_objects_is_refused(tmp_path):
@@ -511,7 +555,7 @@ def test_wrong_shapes_of_labelme_are_named_and_left_out(tmp_path, change, said):
     data = read(tmp_path)
     (problem,) = data.problems
     assert "a.json, a.jpg: shape 2" in problem and said in problem
-    assert data.skipped == 1
+    assert data.pictures[0].skipped == 1
     assert sum(not one.crowd for one in data.pictures[0].objects) == 1
 
 

@@ -69,4 +69,6 @@ def test_classes_whose_names_differ_in_case_or_spaces_are_named() -> None:
         "classes of their own, though their names are alike: Dog  house and dog house ; if"
     )
     assert alike(("cat", "Cat", "dog"))
+    # Both would begin with the weights of one class.
+    assert alike(("hard_hat", "dog", "hard hat"))
     assert alike(("cat", "dog")) is None

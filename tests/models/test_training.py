@@ -537,8 +537,13 @@ def test_the_command_says_what_it_left_out_and_that_few_pictures_say_little(tmp_
     result = command(tmp_path, "--val", str(tmp_path / "val"), "--skip-bad")
     assert result.exception is None
     said = " ".join(result.output.split())
-    assert "0 of 3 pictures and 1 objects are left out" in said
-    assert "1 of 3 pictures and 0 objects are left out" in said
+    assert (
+        "data: 1 object is left out; what stays is 3 pictures with 2 objects to learn from" in said
+    )
+    assert (
+        "val: 1 of 3 pictures with all that is labelled there is left out; what stays is 2 pictures"
+        in said
+    )
     assert "judged by 2 pictures (1 with masks of 'person'): so few say little" in said
     assert "in int8 all: AP -" in said
     ((learn, kept),) = no_training

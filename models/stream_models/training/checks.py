@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream_models.training.data import DataSet
+from stream.words import counted
+from stream_models.training.data import DataSet, Picture
 from stream_models.training.picture_files import load_picture
 from stream_models.training.reading import Purpose, read
 
@@ -47,6 +49,33 @@ def without_bad(data: DataSet) -> DataSet:
     return dataclasses.replace(data, pictures=good, problems=[])
 
 
+def _left_out(data: DataSet) -> str:
+    """A clause on what a set that was read speaks of and does not hold."""
+    lost = data.described - len(data.pictures)
+    objects = data.stray + sum(picture.skipped for picture in data.pictures)
+    parts = []
+    if lost:
+        pictures = counted(data.described, "picture")
+        parts.append(f"{lost} of {pictures} with all that is labelled there")
+    if objects:
+        parts.append(counted(objects, "other object" if lost else "object"))
+    if not parts:
+        return "no picture and no object is left out"
+    return f"{' and '.join(parts)} {'is' if lost + objects == 1 else 'are'} left out"
+
+
+def common(learn: Sequence[Picture], judged: Sequence[Picture]) -> int:
+    """How many of the pictures to judge by are to be learnt from too, by what is in their files."""
+    sizes = {picture.path.stat().st_size for picture in judged}
+    known = {_sum(one.path) for one in learn if one.path.stat().st_size in sizes}
+    return sum(_sum(one.path) in known for one in judged) if known else 0
+
+
+def _sum(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
 def sound(
     folder: Path,
     purpose: Purpose,
@@ -77,12 +106,8 @@ def sound(
         )
     if problems:
         data = without_bad(data)
-        lost = data.described - len(data.pictures)
-        say(
-            f"{folder}: {lost} of {data.described} pictures and {data.skipped} objects are left "
-            f"out; there are {len(data.pictures)} pictures with {data.count()} objects to "
-            f"{purpose.value}"
-        )
+        stays = f"{counted(len(data.pictures), 'picture')} with {counted(data.count(), 'object')}"
+        say(f"{folder}: {_left_out(data)}; what stays is {stays} to {purpose.value}")
     if not data.pictures:
         raise UsageError(f"{folder} has no usable picture to {purpose.value}")
     if not data.count():

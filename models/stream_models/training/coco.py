@@ -285,6 +285,7 @@ class _File:
         if key is None or key not in self._picture_of:
             shown = str(entry.get("image_id"))[:40]
             self._wrong(f"{what}: no picture has the id {shown}")
+            self._data.stray += 1
             return
         picture, name = self._picture_of[key], self._name_of[key]
         if picture is None:
@@ -295,7 +296,7 @@ class _File:
             item = self._object(entry, label, crowd, picture)
         except BadLabelError as error:
             self._wrong(f"{what} {error}", name)
-            self._data.skipped += 1
+            picture.skipped += 1
             unsure(picture, error.places, label)
             return
         picture.objects.append(item)

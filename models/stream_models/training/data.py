@@ -59,7 +59,7 @@ class Picture:
 
     `id` is unique in its set. `width` and `height` are those used from here on, at most `LONGEST`:
     larger files are shrunk when they are read. `known` (classes,) is true for the completely
-    labelled classes.
+    labelled classes. `skipped` counts the objects in it that are left out.
     """
 
     id: int
@@ -69,6 +69,7 @@ class Picture:
     source: str
     objects: list[Object]
     known: NDArray[np.bool_]
+    skipped: int = 0
 
     @property
     def name(self) -> str:
@@ -82,7 +83,7 @@ class DataSet:
 
     `problems` are one sentence each: what is wrong, and left out of `pictures`. `notes` say how
     something was understood that could be meant otherwise. `described` counts the pictures that
-    the set speaks of, usable or not; `skipped` the objects that are left out.
+    the set speaks of, usable or not; `stray` the objects of pictures that it does not speak of.
     """
 
     names: tuple[str, ...]
@@ -90,7 +91,7 @@ class DataSet:
     problems: list[str]
     notes: list[str] = dataclasses.field(default_factory=list)
     described: int = 0
-    skipped: int = 0
+    stray: int = 0
 
     def count(self) -> int:
         """How many objects there are, without places that prove nothing."""
@@ -111,16 +112,17 @@ def class_among(name: str, names: Sequence[str]) -> int | None:
     """
     if name in names:
         return names.index(name)
-    alike = (place for place, other in enumerate(names) if _plain(other) == _plain(name))
+    alike = (place for place, other in enumerate(names) if plain(other) == plain(name))
     return next(alike, None)
 
 
 def same_classes(names: Sequence[str], others: Sequence[str]) -> bool:
     """Whether two lists name the same classes in the same order; see `class_among`."""
-    return list(map(_plain, names)) == list(map(_plain, others))
+    return list(map(plain, names)) == list(map(plain, others))
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A class's name without what `class_among` looks past."""
     return " ".join(re.sub(r"[_-]", " ", name.casefold()).split())
 
 
@@ -163,5 +165,5 @@ def merge(sets: list[DataSet]) -> DataSet:
         out.problems += data.problems
         out.notes += data.notes
         out.described += data.described
-        out.skipped += data.skipped
+        out.stray += data.stray
     return out

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream.words import called, some_of
+from stream_models.training.data import plain
 from stream_models.training.evaluate import Report
 from stream_models.training.run import CLASS_FLOOR, Result
 
@@ -82,10 +83,10 @@ def _best(report: Report) -> float:
 
 
 def alike(names: Sequence[str]) -> str | None:
-    """A sentence on classes whose names differ in case or spaces alone; None where none do."""
+    """A sentence on classes that `class_among` takes for the same; None where there are none."""
     by_name: dict[str, list[str]] = {}
     for name in names:
-        by_name.setdefault(" ".join(name.casefold().split()), []).append(name)
+        by_name.setdefault(plain(name), []).append(name)
     found = [" and ".join(map(called, same)) for same in by_name.values() if len(same) > 1]
     if not found:
         return None

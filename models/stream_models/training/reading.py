@@ -18,15 +18,16 @@ class Purpose(enum.Enum):
 
     LEARN = "learn from"
     JUDGE = "judge by"
+    BOTH = "learn from and judge by"
 
 
 def chosen_parts(parts: Iterable[str], purpose: Purpose) -> list[str]:
-    """Those of `parts` to read: for learning what is not kept apart, for judging what is.
+    """Those of `parts` to read: for judging what is kept apart, else what is not.
 
     Where a set has no part for the purpose, all of it serves.
     """
     there = sorted(set(parts))
-    if purpose is Purpose.LEARN:
+    if purpose is not Purpose.JUDGE:
         return [part for part in there if part in ("train", "")] or there
     for part in ("val", "test"):
         if part in there:

@@ -20,7 +20,7 @@ from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.checkpoints import check_room
-from stream_models.training.checks import sound
+from stream_models.training.checks import common, sound
 from stream_models.training.data import PERSON, DataSet, Picture, class_among
 from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
 from stream_models.training.initial import initial_network, origin_of, untrained
@@ -103,10 +103,19 @@ def gather(
 
     Without `validation` they are judged by the set's own part for it, or by every eighth picture.
     """
-    learn = sound(data, Purpose.LEARN, skip_bad, tell)
     if validation is None and not is_split(data):
-        return split(learn)
-    return learn, sound(validation or data, Purpose.JUDGE, skip_bad, tell)
+        learn, judged = split(sound(data, Purpose.BOTH, skip_bad, tell))
+    else:
+        learn = sound(data, Purpose.LEARN, skip_bad, tell)
+        judged = sound(validation or data, Purpose.JUDGE, skip_bad, tell)
+    both = common(learn.pictures, judged.pictures)
+    if both and tell is not None:
+        tell(
+            f"of {counted(len(judged.pictures), 'picture')} to judge by {both} "
+            f"{'is' if both == 1 else 'are'} among those to learn from too (the same file, or a "
+            "copy of one), so that figures will flatter; --val names others"
+        )
+    return learn, judged
 
 
 def train(

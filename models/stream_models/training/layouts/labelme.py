@@ -141,7 +141,7 @@ def _add(file: Path, content: dict[str, Any], data: DataSet, pictures: PictureFi
     for place, shape in enumerate(content["shapes"], 1):
         if not isinstance(shape, dict):
             data.problems.append(f"{file.name}: shape {place} is no object")
-            data.skipped += 1
+            picture.skipped += 1
             unsure(picture, [], None)
             continue
         group = number(shape.get("group_id"))
@@ -170,7 +170,7 @@ def _add_object(
             _no_class(box)
     except BadLabelError as error:
         data.problems.append(f"{file.name}, {picture.path.name}: shape {place} {error}")
-        data.skipped += 1
+        picture.skipped += 1
         unsure(picture, error.places, label)
         return
     if label is None:

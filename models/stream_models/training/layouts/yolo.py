@@ -196,7 +196,7 @@ def _add(line: str, picture: Picture, data: DataSet, where: str) -> None:
             wrong = BadLabelError(f"has the class {first[:40]}, which has no name", [box])
     if wrong is not None or label is None:
         data.problems.append(f"{where} {wrong}")
-        data.skipped += 1
+        picture.skipped += 1
         unsure(picture, wrong.places if wrong else [], label)
         return
     area = mask.area if mask else (box[2] - box[0]) * (box[3] - box[1])

@@ -122,7 +122,7 @@ def train_refiner_command(
     known = check(config)
     config = spelt(config)
     pictures = sound(
-        data, Purpose.LEARN, skip_bad, lambda said: console.print(Text(said), style="yellow")
+        data, Purpose.BOTH, skip_bad, lambda said: console.print(Text(said), style="yellow")
     )
     check_weights(config.weights, known | {one.source for one in pictures.pictures})
     spoken = Spoken(console)
