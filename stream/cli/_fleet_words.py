@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stream.cli import _common as common
+from stream.tables import show_table
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry
@@ -148,7 +149,7 @@ def print_table(entries: Sequence[Entry], parts: Parts, *, left: bool = False) -
     for column in row:
         table.add_column(column, justify="right")
     table.add_row(*row.values())
-    common.results().print(table)
+    show_table(common.results(), table)
     _print_machines(known)
     cut = [one for one in entries if one.state != State.DONE and parts.get(one.number)]
     for one in cut[:_NAMED]:
@@ -179,7 +180,7 @@ def _print_machines(known: Mapping[str, JSON]) -> None:
     for name, about in list(nodes.items())[:_NAMED]:
         assert isinstance(about, dict)
         table.add_row(name, str(about["files"]), str(about["frames"]), f"{about['fps']:.1f}")
-    common.results().print(table)
+    show_table(common.results(), table)
     if len(nodes) > _NAMED:
         common.say(f"and {len(nodes) - _NAMED} more machines; --report FILE.json has them all")
 

@@ -16,6 +16,7 @@ from stream.cli._groups import command, shared
 from stream.errors import StreamError, UsageError
 from stream.option import option, parse_names, parse_size
 from stream.options import ModelOptions
+from stream.tables import show_table
 from stream.version import __version__
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _tell(figures: Sequence[Figure], file: Path | None) -> None:
         table.add_column(column, overflow="fold")
     for figure in figures:
         table.add_row(escape(figure.name), _value(figure), escape(figure.detail))
-    common.results().print(table)
+    show_table(common.results(), table)
     if file is not None:
         write_json(
             file,

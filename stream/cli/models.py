@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli import _common as common
+from stream.tables import show_table
 from stream.words import called, counted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def models(
         table.add_column(column, overflow="fold")
     for entry in listing():
         table.add_row(*entry.cells()[:shown])
-    common.results().print(table)
+    show_table(common.results(), table)
     if not verbose:
         common.results().print(
             "`stream models NAME` lists its classes; --verbose adds licences and files",

@@ -16,6 +16,7 @@ from stream.errors import SinkError
 from stream.files import beginning_of, write_whole
 from stream.memory import installed, resident
 from stream.run.figures import Counts, Found, Outcome
+from stream.tables import show_table
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
@@ -191,7 +192,7 @@ def print_report(console: Console, run: RunReport) -> None:
             LABELS.get(name, name),
             *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms)),
         )
-    console.print(table)
+    show_table(console, table)
     paused = f" ({run.paused_seconds:.1f} s of them paused)" if run.paused_seconds >= 0.1 else ""
     console.print(
         f"{run.fps:.1f} fps, {counted(run.frames_in, 'frame')} in, {run.frames_out} out, "
