@@ -257,7 +257,10 @@ class Copies:
             track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         else:
-            self._remarks.append(f"{what} left out: {called(kind)} does not hold it")
+            why = f"{called(kind)} does not hold it"
+            if isinstance(stream, AudioStream) and layout is None:
+                why = "where the film begins, nothing says how many channels it has"
+            self._remarks.append(f"{what} left out: {why}")
             return
         self._tracks[stream.index] = track
         self._remarks.append(f"{what} {into}: {why}")

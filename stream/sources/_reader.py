@@ -23,6 +23,7 @@ from stream.sources._container import RAISED, open_container
 from stream.sources._damage import Damage
 from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
+from stream.sources._later import Later
 from stream.sources._tags import UNKNOWN, mend_tags
 from stream.sources._transparency import decoder_of
 from stream.types import AnyPacket
@@ -125,8 +126,9 @@ class Reader:
         self._noted: int | None = None
         self._guessed = container.format.name in ALWAYS
         self._sent = self._came = 0
+        self._later = Later(container, self._streams)
         for stream in container.streams:
-            if stream not in self._streams:
+            if stream not in self._streams and stream not in self._later.streams:
                 stream.discard = Discard.all
         video.codec_context.thread_type = ThreadType.AUTO
         self._codec = video.codec_context.codec.canonical_name
@@ -217,14 +219,17 @@ class Reader:
     def packets(self) -> Iterator[AnyPacket]:
         """Every packet in read order; goes on behind damaged places."""
         for _ in range(_MAX_READ_ERRORS):
-            demuxed = self._container.demux(self._streams)
+            demuxed = self._container.demux([*self._streams, *self._later.streams])
             try:
                 while not self._closing.is_set():
                     began = time.perf_counter()
                     packet = next(demuxed, None)
                     self._spent += time.perf_counter() - began
                     if packet is None:
+                        self.remarks += self._later.remarks()
                         return
+                    if self._later.has(packet):
+                        continue
                     if packet.pos is not None and packet.pos > 0:
                         begin = 0 if self._part is None else self._part.begin
                         self._position = begin + packet.pos

@@ -14,7 +14,8 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-_BROADCAST = "mpegts"
+BROADCAST = "mpegts"
+"""FFmpeg's name of transport streams."""
 # It comes every two seconds at least; of that much nearly every broadcast holds one.
 _LOOKED_AT = 4_000_000
 _PACKET = 188
@@ -69,7 +70,7 @@ def broadcast(
         path: the file, of which some megabytes are read.
         part: the bytes from which and before which it is read; None for all.
     """
-    return services_of(path, part) if container.format.name == _BROADCAST else []
+    return services_of(path, part) if container.format.name == BROADCAST else []
 
 
 def tags_of(container: InputContainer, services: Sequence[Service]) -> dict[str, str]:

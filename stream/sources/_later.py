@@ -1,0 +1,60 @@
+"""Video of a broadcast that goes on in another track than it began in, as its PID is another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from stream.sources._services import BROADCAST
+from stream.types import AnyPacket
+from stream.words import counted
+
+
+class Later:
+    """The tracks of which nothing is known where the film begins; counts what is in them.
+
+    Attributes:
+        streams: which they are.
+    """
+
+    def __init__(self, container: InputContainer, taken: Collection[Stream]) -> None:
+        """Looks through an open file.
+
+        Args:
+            container: the file.
+            taken: its streams that are decoded or copied.
+        """
+        asked = container.format.name == BROADCAST
+        self.streams: list[VideoStream] = [
+            one
+            for one in container.streams.video
+            if asked and one not in taken and not one.average_rate
+        ]
+        self._counts = [0] * len(self.streams)
+
+    def has(self, packet: AnyPacket) -> bool:
+        """Whether a packet is of such a track, which it then counts for."""
+        for place, stream in enumerate(self.streams):
+            if packet.stream is stream:
+                self._counts[place] += packet.size > 0
+                return True
+        return False
+
+    def remarks(self) -> list[str]:
+        """What was in them, a sentence each; said once."""
+        said = []
+        for stream, count in zip(self.streams, self._counts, strict=True):
+            if count:
+                several = counted(count, "picture", "pictures")
+                context = stream.codec_context
+                name = "unknown codec" if context is None else context.name
+                said.append(
+                    f"{several} of the video track {stream.index} ({name}), which begins later, "
+                    f"{'is' if count == 1 else 'are'} left out; a program that repairs broadcasts "
+                    "can make one track of them"
+                )
+        self._counts = [0] * len(self.streams)
+        return said
