@@ -15,16 +15,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame, VideoInfo
-from stream.queues import Cancelled, Queue, WhenFull
+from stream.queues import Cancelled, WhenFull
 from stream.run.branches import Branches
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome, Work
 from stream.run.fit import info_of
+from stream.run.intake import Intake
 from stream.run.notices import NO_PICTURE, Notices, stands_still
 from stream.run.output import Output
 from stream.run.panel import PanelFigures
 from stream.run.policy import OFFLINE, Policy
 from stream.run.schedule import Schedule
-from stream.sources.base import Source, delivered
+from stream.sources.base import Source
 from stream.timing import Clock
 
 if TYPE_CHECKING:
@@ -85,12 +86,6 @@ class Run:
             None if policy.when_full is WhenFull.BLOCK else lambda: self.counts.dropped,
             now,
         )
-        self._decoded: Queue[Work] = Queue(
-            "decoded" if policy.when_full is WhenFull.BLOCK else "captured",
-            max(policy.capacity, schedule.ahead),
-            policy.when_full,
-            droppable=lambda item: isinstance(item, Job),
-        )
         self._lock = threading.RLock()
         self._branches = Branches(self._panel.lines, self.clock, policy, self._lock)
         self._outputs: list[Output] = []
@@ -102,8 +97,16 @@ class Run:
         self._wake = threading.Event()
         self._notices = Notices(now)
         self._moved = now()
-        self._hides, self._newest = False, -1
-        self._reader = threading.Thread(target=self._read, name="stream-decode", daemon=True)
+        self._hides = False
+        self._intake = Intake(
+            source,
+            schedule,
+            policy,
+            self._figures,
+            stopping=self._stopping,
+            fail=self._fail,
+            abort=self.abort,
+        )
         self._settler = threading.Thread(target=self._settle, name="stream-settle", daemon=True)
         schedule.watch(lambda: self.counts, lambda: self.wanted, self._stopping.is_set)
         for output in outputs:
@@ -149,7 +152,7 @@ class Run:
     def outcome(self) -> Outcome:
         """How things stand, and at the end how the run ended."""
         with self._lock:
-            queues = [self._decoded.figures()]
+            queues = [self._intake.queue.figures()]
             queues += [branch.queue.figures() for branch in self._branches.all]
             queues += [output.queue.figures() for output in self._outputs]
             error = self._error
@@ -199,7 +202,7 @@ class Run:
         noted = any(output.sink.wants_unsure for output in self._outputs)
         self._schedule.cover(wanted=hides or noted, hides=hides)
         if hides and not self._hides:
-            self._branches.undoubted = self._newest
+            self._branches.undoubted = self._intake.newest
         self._hides = hides
 
     def stop(self) -> None:
@@ -212,7 +215,7 @@ class Run:
         """Stops at once; what was already saved stays playable."""
         self._aborting.set()
         self.stop()
-        self._drop(self._decoded.cancel())
+        self._intake.cancel()
         self._branches.cancel()
         for output in self.outputs:
             if output.alive:
@@ -264,7 +267,7 @@ class Run:
         said: Sequence[str] = getattr(self.source, "notes", ())
         if said or self._policy.when_full is WhenFull.BLOCK or not self._figures.entered:
             return said
-        over = self._stopping.is_set() or not self._reader.is_alive()
+        over = self._stopping.is_set() or not self._intake.alive
         still = not over and stands_still(self.still_for, self.clock.rate)
         return (NO_PICTURE,) if still else ()
 
@@ -276,13 +279,13 @@ class Run:
             for output in self._outputs:
                 output.start(self.clock, self._left)
             self._branches.start(self._fail)
-        self._reader.start()
+        self._intake.start()
         self._settler.start()
 
     def finish(self) -> None:
         """Waits for every thread; what was taken from the source is finished first."""
         self.source.close()
-        self._reader.join()
+        self._intake.join()
         self._settler.join()
         self._branches.join()
         for output in self.outputs:
@@ -298,52 +301,22 @@ class Run:
 
     # The threads.
 
-    def _read(self) -> None:
-        """Takes everything from the source as it comes."""
-        try:
-            for item in delivered(self.source):
-                if self._stopping.is_set():
-                    break
-                if isinstance(item, Frame):
-                    job = self._figures.enter(item)
-                    self._newest = item.index
-                    self._schedule.enter(job)
-                    self._drop(self._decoded.put(job))
-                else:
-                    self._decoded.put(item)
-        except Cancelled:
-            return
-        except BaseException as error:  # noqa: BLE001 - carried to the caller of run
-            if not self._stopping.is_set():
-                self._fail(error)
-                if not self._figures.entered:
-                    # There is nothing to write, and what is to be replaced must stay.
-                    self.abort()
-                    return
-        # After an error of the source, what was decoded before it is still finished and written.
-        self._decoded.close()
-
-    def _drop(self, items: Sequence[Work]) -> None:
-        for item in items:
-            if isinstance(item, Job):
-                item.settle(Fate.DROPPED)
-
     def _settle(self) -> None:
         """Hands each frame, once it has its instances, to every branch."""
         try:
-            for item in self._schedule.settle(self._decoded):
+            for item in self._schedule.settle(self._intake.queue):
                 self._distribute(item)
         except Cancelled:
             logger.debug("the run was aborted")
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run
             self._fail(error)
             # The source must not wait; what is downstream is finished and written.
-            self._drop(self._decoded.cancel())
+            self._intake.cancel()
             self.source.close()
         self._draining.set()
         self._branches.close()
         # Files are being finished meanwhile; inference under way cannot be ended from outside.
-        self._reader.join()
+        self._intake.join()
         self._schedule.close()
         self._ended = True
         self._wake.set()
@@ -384,7 +357,7 @@ class Run:
         if (error is not None or output.gone) and not others:
             self._enough = output.gone  # nobody interrupted it
             self.stop()
-            self._drop(self._decoded.cancel())
+            self._intake.cancel()
         elif error is not None:
             logger.warning("%s; the other outputs go on", error)
         elif output.sink.on_main_thread and not self._draining.is_set():
