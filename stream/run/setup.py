@@ -38,7 +38,7 @@ from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule
 from stream.run.turns import Turns
-from stream.run.unused import refuse_unpainted, unused
+from stream.run.unused import refuse_unpainted, unheeded, unused
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
 from stream.words import kind_with_article
@@ -300,7 +300,7 @@ def execute(
     with prepared(plan, segmenter, on_frame, source=source, finding=finding) as ready:
         run = ready.run
         _connect(ready)
-        vain = unused(
+        vain = unheeded(plan.source) + unused(
             plan.outputs,
             photos=bool(run.source.info.pictures),
             model=plan.model,

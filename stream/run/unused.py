@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stream import sinks
+from stream import sinks, sources
 from stream.compositing.layer import LAYERS
 from stream.compositing.painter import expand
 from stream.errors import UsageError
 from stream.groups import changed
-from stream.options import CountOptions, LiveOptions, ModelOptions, PictureOptions
+from stream.options import (
+    CameraOptions,
+    CountOptions,
+    DecodingOptions,
+    LiveOptions,
+    ModelOptions,
+    NetworkOptions,
+    PictureOptions,
+)
 from stream.run.outputs import is_recorded
-from stream.run.plan import OutputPlan
+from stream.run.plan import OutputPlan, SourcePlan
 from stream.words import joined
 
 _IN_COLOURS = ("fill", "contour", "boxes", "instances", "labels", "trails")
@@ -76,6 +84,38 @@ def refuse_unpainted(
             f"{option} is about pictures, and nothing asked for shows that; name where they go, "
             f"as in -o out.{ending}, or leave it out"
         )
+
+
+_WHOSE = {
+    CameraOptions: "for cameras",
+    NetworkOptions: "for network sources",
+    DecodingOptions: "for footage and network sources",
+}
+"""For what the options of a group of a source's are."""
+
+
+def unheeded(source: SourcePlan) -> list[str]:
+    """Which options of where frames come from were asked for in vain, a sentence each.
+
+    Commands have only the options of their own kinds of source; a configuration has all of them.
+
+    Args:
+        source: what is opened, and how.
+
+    Raises:
+        UsageError: nothing of this kind can be opened.
+    """
+    options = source.options
+    if options.camera.as_camera:
+        return []
+    heeds = sources.kind_of(source.target).heeds
+    said = []
+    for group in (options.camera, options.network, options.decoding):
+        vain = [_flag(name) for name in changed(group) if heeds is not None and name not in heeds]
+        if vain:
+            they = "it is" if len(vain) == 1 else "they are"
+            said.append(f"{joined(vain)} changed nothing, as {they} {_WHOSE[type(group)]}")
+    return said
 
 
 def unused(

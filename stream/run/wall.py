@@ -34,7 +34,7 @@ from stream.run.run import Run
 from stream.run.setup import Prepared, check, prepared, recorder
 from stream.run.switching import quick_switching
 from stream.run.turns import Turns
-from stream.run.unused import unused
+from stream.run.unused import unheeded, unused
 from stream.sources._first import telling
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Part(Aside):
         shown = [one for one in plan.outputs if one.target == WINDOW]
         self._shown = shown[0] if shown else OutputPlan(WINDOW)
         windows = [] if tile is None else [self._shown]
-        self._unused = unused(
+        self._unused = unheeded(plan.source) + unused(
             [*plan.outputs, *windows],
             photos=False,
             model=plan.model,

@@ -34,6 +34,7 @@ class ArraysSource(Source):
     in the thread that iterates.
     """
 
+    heeds: ClassVar[tuple[str, ...]] = ("fps",)
     targets: ClassVar[str] = "an iterable of uint8 RGB arrays"
 
     def __init__(

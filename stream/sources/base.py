@@ -43,6 +43,9 @@ class Source(ABC):
     parts: ClassVar[tuple[str, ...]] = ("start", "end", "limit")
     """By which of `CutOptions` a part of it can be taken; of a live source by none."""
 
+    heeds: ClassVar[tuple[str, ...] | None] = None
+    """Which options of cameras, networks and decoders it reads; None where nobody can tell."""
+
     targets: ClassVar[str] = ""
     """What it is asked for by, for the sentence that says what can be opened."""
 

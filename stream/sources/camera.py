@@ -136,6 +136,7 @@ class CameraSource(LiveSource):
         SourceError: it is in use, gone, not permitted, or lacks the mode.
     """
 
+    heeds: ClassVar[tuple[str, ...]] = ("size", "fps", "device")
     targets: ClassVar[str] = f"a camera (its number, device or name, or `{FIRST}` for the first)"
 
     def __init__(

@@ -68,6 +68,7 @@ class FileSource(Source):
     """
 
     priority: ClassVar[int] = -10
+    heeds: ClassVar[tuple[str, ...]] = ("hwaccel",)
     targets: ClassVar[str] = "a video file"
 
     def __init__(

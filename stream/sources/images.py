@@ -71,6 +71,7 @@ class ImagesSource(Source):
     priority: ClassVar[int] = 10
     photos: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = ("limit",)
+    heeds: ClassVar[tuple[str, ...]] = ()
     targets: ClassVar[str] = "a picture, a folder or a glob of pictures"
 
     def __init__(self, inputs: str | Path | Sequence[str | Path]) -> None:

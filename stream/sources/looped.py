@@ -41,6 +41,7 @@ class LoopedSource(LiveSource):
     """
 
     priority: ClassVar[int] = 20
+    heeds: ClassVar[tuple[str, ...]] = ("fps", "hwaccel")
     targets: ClassVar[str] = f"`{_PREFIX}` and a file to play it like a camera"
 
     def __init__(

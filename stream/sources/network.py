@@ -23,7 +23,8 @@ from stream.addresses import (
 )
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import InputOptions
+from stream.option import options_of
+from stream.options import InputOptions, NetworkOptions
 from stream.queues import Closed
 from stream.sources._arrivals import UNREAD
 from stream.sources._connecting import (
@@ -87,6 +88,7 @@ class NetworkSource(LiveSource):
     """
 
     comes_back: ClassVar[bool] = True
+    heeds: ClassVar[tuple[str, ...]] = (*options_of(NetworkOptions), "hwaccel")
     targets: ClassVar[str] = "an address (" + ", ".join(f"{one}://" for one in SCHEMES) + ")"
 
     def __init__(

@@ -40,6 +40,7 @@ class PatternSource(Source):
 
     priority: ClassVar[int] = 20
     live: ClassVar[bool] = True
+    heeds: ClassVar[tuple[str, ...]] = ("size", "fps")
     targets: ClassVar[str] = f"`{NAME}` for a test picture"
 
     def __init__(

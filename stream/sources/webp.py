@@ -35,6 +35,7 @@ class WebpSource(Source):
     """
 
     priority: ClassVar[int] = 15
+    heeds: ClassVar[tuple[str, ...]] = ()
     targets: ClassVar[str] = "an animated WebP"
 
     @classmethod

@@ -4,14 +4,28 @@ import numpy as np
 import pytest
 
 import stream
+from stream import sources
 from stream.compositing import LAYERS, Painter, Style
 from stream.errors import UsageError
-from stream.options import CountOptions, LiveOptions, ModelOptions, OutputOptions, PictureOptions
-from stream.run.plan import OutputPlan, beside_masks, masks_plan
-from stream.run.unused import OBEYED_BY, refuse_unpainted, unused
+from stream.groups import build, leaves
+from stream.options import (
+    CameraOptions,
+    CountOptions,
+    DecodingOptions,
+    InputOptions,
+    LiveOptions,
+    ModelOptions,
+    NetworkOptions,
+    OutputOptions,
+    PictureOptions,
+)
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan, beside_masks, masks_plan
+from stream.run.setup import execute
+from stream.run.unused import OBEYED_BY, refuse_unpainted, unheeded, unused
 from stream.tally import LineTally, Tally
 from tests import tiny_models
 from tests.compositing.pictures import astronaut, frame, people, same, samples
+from tests.media import make_clip
 
 
 def said(look, target="out.mkv", *more, photos=False, **options):
@@ -222,3 +236,58 @@ def test_the_report_says_it(tmp_path):
     )
     said = "--background changed nothing, as it is for the look replace: --look replace"
     assert said in report.remarks
+
+
+CAMERA = "--size and --fps changed nothing, as they are for cameras"
+SIZE = "--size changed nothing, as it is for cameras"
+NETWORK = "--transport changed nothing, as it is for network sources"
+DECODING = "--hwaccel changed nothing, as it is for footage and network sources"
+
+
+@pytest.mark.parametrize(
+    ("target", "sentences"),
+    [
+        ("film.mp4", [CAMERA, NETWORK]),
+        (["a.png", "b.png"], [CAMERA, NETWORK, DECODING]),
+        ("film.webp", [CAMERA, NETWORK, DECODING]),
+        ("rtsp://door/stream", [CAMERA]),
+        (0, [NETWORK, DECODING]),
+        ("pattern", [NETWORK, DECODING]),
+        ("loop:film.mp4", [SIZE, NETWORK]),
+        ([np.zeros((4, 4, 3), np.uint8)], [SIZE, NETWORK, DECODING]),
+    ],
+    ids=str,
+)
+def test_what_another_kind_of_source_is_asked_is_said(target, sentences, tmp_path, monkeypatch):
+    asked = {"size": (320, 240), "fps": 12.0, "transport": "udp", "hwaccel": "auto"}
+    monkeypatch.chdir(tmp_path)
+    found = unheeded(SourcePlan(target, build(InputOptions, asked)))
+    assert found == sentences
+    assert unheeded(SourcePlan(target)) == []
+
+
+def test_a_file_that_is_played_like_a_camera_is_asked_as_one():
+    options = InputOptions(camera=CameraOptions(as_camera=True, device="film.mp4", fps=5.0))
+    assert unheeded(SourcePlan("camera", options)) == []
+
+
+def test_each_kind_of_source_heeds_options_that_there_are():
+    known = {
+        name for group in (CameraOptions, NetworkOptions, DecodingOptions) for name in leaves(group)
+    }
+    ours = [kind for kind in sources.KIND if kind.__module__.startswith("stream.sources.")]
+    assert len(ours) >= 7
+    for kind in ours:
+        assert kind.heeds is not None and known.issuperset(kind.heeds), kind
+    assert sources.Source.heeds is None  # of another distribution's nobody can tell
+
+
+def test_a_run_of_a_film_says_what_is_for_cameras(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+    plan = RunPlan(
+        SourcePlan(str(clip), InputOptions(camera=CameraOptions(fps=5.0))),
+        (OutputPlan(str(tmp_path / "out.mp4")),),
+        ModelOptions(str(tiny_models.nothing(tmp_path / "none.onnx")), provider="cpu"),
+    )
+    report, _ = execute(plan)
+    assert "--fps changed nothing, as it is for cameras" in report.remarks
