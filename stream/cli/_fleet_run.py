@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,10 @@ from stream.cli._fleet_wanted import (
     wanted_of,
     without_results,
 )
-from stream.cli._fleet_words import Line, print_table, said_while_it_takes
+from stream.cli._fleet_words import Line, print_table, said_at_once, said_while_it_takes
 from stream.cli._hints import without_secrets
 from stream.errors import StreamError, UsageError
+from stream.extras import need_extra
 from stream.fleet_options import LEDGER, FleetOptions
 from stream.options import CutOptions, DecodingOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
@@ -97,9 +98,11 @@ def run_fleet(asked: RunPlan) -> None:
             common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
         try:
             ended = _drive(ledger, numbers, pool, plan, options, asked.run)
-        except StreamError:
-            # What is done and what is missing is to be seen all the more where it cannot go on.
-            _say(ledger, numbers, options, asked.run)
+        except StreamError as error:
+            # What is done and what is missing is to be seen all the more where it cannot go on,
+            # but not where nothing was begun.
+            if not isinstance(error, UsageError):
+                _say(ledger, numbers, options, asked.run)
             raise
         if not (ended is not None or asked.run.quiet):
             _say_what_came(come_since(ledger, inputs, output, options.below))
@@ -127,6 +130,9 @@ def _check_asked(asked: RunPlan, options: FleetOptions) -> None:
     Raises:
         UsageError: what, and what to do.
     """
+    if options.needs_ray:
+        # Before a bucket is looked through for it.
+        need_extra("fleet", "ray", what="a fleet on many machines")
     if len(asked.outputs) != 1:
         raise UsageError("a fleet has one output: the folder that the results go into")
     if asked.outputs[0].picture.divided:
@@ -227,9 +233,7 @@ def _drive(
     if pool is None:
         from stream.fleet.ray_pool import LOCAL, RayPool
 
-        console = common.progress_console(quiet=run.quiet)
-        starting = "starting Ray and the workers"
-        with nullcontext() if console is None else console.status(starting):
+        with said_at_once("starting Ray and the workers", quiet=run.quiet):
             pool = RayPool(plan, _need(options), options.ray or LOCAL)
     line = Line(quiet=run.quiet)
     split = None if options.part_minutes is None else options.part_minutes * 60

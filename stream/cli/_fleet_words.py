@@ -80,6 +80,23 @@ def said_while_it_takes(
         saying.join()
 
 
+@contextmanager
+def said_at_once(what: str, *, quiet: bool) -> Iterator[None]:
+    """Says what is being done for as long as it is, a line where nobody watches and then again.
+
+    Args:
+        what: is being done.
+        quiet: says nothing.
+    """
+    if not quiet and sys.stderr.isatty():
+        with common.errors().status(what):
+            yield
+        return
+    common.say(what, quiet=quiet)
+    with said_while_it_takes(what, quiet=quiet):
+        yield
+
+
 def _words(progress: Progress) -> str:
     said = f"{progress.done} of {progress.total} files"
     if progress.parts:
@@ -130,6 +147,7 @@ def print_table(entries: Sequence[Entry], parts: Parts, *, left: bool = False) -
     from stream.cli._hints import without_secrets
     from stream.fleet.entries import State
     from stream.fleet.page import figures, how_far
+    from stream.fleet.places import shown
 
     known = figures(entries)
     states = {state: sum(one.state == state for one in entries) for state in State}
@@ -159,7 +177,8 @@ def print_table(entries: Sequence[Entry], parts: Parts, *, left: bool = False) -
     failed = [one for one in entries if one.state == State.FAILED]
     for one in failed[:_NAMED]:
         # Most sentences say themselves which file they are about.
-        named = "" if one.wanted.source in one.error else f"{one.wanted.source}: "
+        source = one.wanted.source
+        named = "" if source in one.error or shown(source) in one.error else f"{source}: "
         common.say_error(without_secrets(f"{named}{one.error}"))
     if len(failed) > _NAMED:
         common.say_error(f"and {len(failed) - _NAMED} more; --report FILE.json has them all")

@@ -237,7 +237,8 @@ def _others(there: Mapping[str, dict[str, object]], endings: frozenset[str]) -> 
     lost = []
     for path, about in sorted(there.items()):
         name = _last(path)
-        if name.startswith(".") or about["type"] == "directory":
+        # What ends with a slash marks a folder in storage, which has none.
+        if not name or name.startswith(".") or about["type"] == "directory":
             continue
         if not _is_file(path, about):
             lost.append(name)

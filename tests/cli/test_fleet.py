@@ -11,6 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from stream import extras
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_run import _prepare, _say, run_fleet
 from stream.cli._fleet_wanted import come_since, refuse_foreign, wanted_of, without_results
@@ -19,6 +20,7 @@ from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.finding import Input, find
 from stream.fleet.ledger import Ledger
+from stream.fleet.places import shown
 from stream.fleet.progress import Progress
 from stream.fleet_options import FleetOptions
 from stream.groups import build
@@ -34,6 +36,7 @@ from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from tests import tiny_models
 from tests.fleet.clips import make_files
 from tests.fleet.doing import a_plan
+from tests.sources.serving import free_port
 
 VIDEOS = frozenset([".mp4", ".mkv"])
 
@@ -128,6 +131,42 @@ def test_what_has_no_place_among_many_results_is_refused(
     with pytest.raises(UsageError, match=words):
         run_fleet(plan)
     assert not (tmp_path / "out").exists()
+
+
+def _on_ray(folder: Path, model: Path, address: str) -> RunPlan:
+    make_files(folder, "in/a.mp4")
+    return RunPlan(
+        SourcePlan((str(folder / "in"),), InputOptions()),
+        (OutputPlan(str(folder / "out")),),
+        ModelOptions(str(model), provider="cpu"),
+        fleet=FleetOptions(ray=address),
+    )
+
+
+def test_without_ray_nothing_is_looked_for_and_no_table_made(
+    tmp_path: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    there = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == "ray" else there(name)
+    )
+    with pytest.raises(UsageError, match=r"'ray'; install .* '\.\[fleet\]'$"):
+        run_fleet(_on_ray(tmp_path, model, "auto"))
+    assert not (tmp_path / "out").exists()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_where_ray_is_not_reached_a_log_says_what_was_tried_and_has_no_table(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="it is what does not answer")
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(UsageError, match=f"Ray does not answer at {address}"):
+        run_fleet(_on_ray(tmp_path, model, address))
+    assert capsys.readouterr() == ("", "starting Ray and the workers\n")
 
 
 @pytest.mark.parametrize("records", [["csv", ".csv"], ["mp4"]])
@@ -326,6 +365,16 @@ def test_a_line_of_progress_names_a_few_machines_of_many() -> None:
 def _entry(number: int, state: State, **more) -> Entry:
     wanted = Wanted(f"/in/{number}.mp4", (f"/out/{number}.mp4",), "1", "o")
     return Entry(number=number, wanted=wanted, state=state, **more)
+
+
+def test_a_failed_object_is_named_once_although_secrets_are_left_out_of_its_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = "s3://bucket/who? me.mp4"
+    wanted = Wanted(source, ("s3://bucket/out/who? me.mp4",), "1", "o")
+    error = f"{shown(source)} cannot be fetched: it is gone"
+    print_table([Entry(number=1, wanted=wanted, state=State.FAILED, error=error)], {})
+    assert capsys.readouterr().err.count("s3://bucket/who?") == 1
 
 
 def test_the_table_says_machines_the_time_left_and_remarks_by_kind(

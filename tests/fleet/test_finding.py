@@ -94,6 +94,19 @@ def test_object_storage(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> No
         assert not list(tmp_path.iterdir())
 
 
+def test_what_marks_a_folder_in_storage_is_no_other_file(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consoles of storage make an empty object of a folder's name for each folder."""
+    names = ["raw/", "raw/day/", "raw/day.mp4/", "raw/day/a.mp4"]
+    there = {name: {"name": name, "type": "file", "size": 0} for name in names}
+    memory.pipe("/raw/day/a.mp4", b"film")
+    monkeypatch.setattr(type(memory), "find", lambda *_, **__: there)
+    said: list[str] = []
+    (found,) = find(["memory://raw"], VIDEOS, said.append)
+    assert found.below.endswith("day/a.mp4") and not said
+
+
 def test_an_object_with_the_name_of_a_pattern_is_that_object(
     memory: fsspec.AbstractFileSystem, tmp_path: Path
 ) -> None:
