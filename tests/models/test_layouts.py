@@ -188,6 +188,18 @@ def test_every_layout_gives_the_same_objects(tmp_path, make):
     assert (data.pictures[0].width, data.pictures[0].height) == SIZE
 
 
+@pytest.mark.parametrize("make", LAYOUTS)
+def test_every_layout_may_be_spelt_in_capitals(tmp_path, make):
+    """Windows and macOS take one case for another, and cameras name their files in capitals."""
+    make(tmp_path)
+    for path in sorted(tmp_path.rglob("*"), reverse=True):
+        path.rename(path.with_name(path.name.upper()))
+    data = read(tmp_path)
+    assert check(data) == []
+    assert data.names == NAMES
+    assert {name.lower(): objects for name, objects in found(data).items()} == TRUTH
+
+
 @pytest.mark.parametrize("make", [make for make in LAYOUTS if make not in (yolo, yolo_roboflow)])
 def test_parts_are_kept_apart(tmp_path, make):
     """`train`, `valid` and `test`: what is kept for judging is not learnt from."""

@@ -197,3 +197,32 @@ def test_masks_without_pictures_are_refused(tmp_path):
     (tmp_path / "masks").mkdir()
     with pytest.raises(UsageError, match="no images/ beside it"):
         read(tmp_path)
+
+
+def test_pictures_and_masks_may_be_spelt_in_capitals(tmp_path):
+    folder_with(tmp_path, plain)
+    before = found(read(tmp_path))["a.jpg"]
+    for path in sorted(tmp_path.rglob("*"), reverse=True):
+        path.rename(path.with_name(path.name.upper()))
+    (tmp_path / "MASKS" / "._A.PNG").write_bytes(b"\0\5\26\7")
+    data = read(tmp_path)
+    assert check(data) == []
+    assert found(data)["A.JPG"] == before
+
+
+def test_masks_of_a_picture_as_stored_are_turned_as_it_is(tmp_path):
+    folder_with(tmp_path, plain)
+    picture = tmp_path / "images" / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown a quarter turn clockwise
+    with Image.open(picture) as opened:
+        opened.load()
+    opened.save(picture, exif=exif)
+    data = read(tmp_path)
+    assert check(data) == []
+    assert (data.pictures[0].width, data.pictures[0].height) == (90, 120)
+    turned = np.rot90(numbers(), -1)
+    drawn = np.zeros((120, 90), np.uint8)
+    for place, one in enumerate(data.pictures[0].objects, 1):
+        draw(one.polygons, drawn, place)
+    assert np.mean(drawn != turned) < 0.02

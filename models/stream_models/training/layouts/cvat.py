@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stream_models.training.any_case import Folders, with_suffix
 from stream_models.training.coco import CocoFile
 from stream_models.training.data import DataSet, merge, part_of
 from stream_models.training.layout import Layout
+
+_BEGIN = "instances_"
 
 
 class Cvat(Layout):
@@ -36,8 +39,10 @@ class Cvat(Layout):
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted((folder / "annotations").glob("instances_*.json"))
+    place = Folders().find(folder, "annotations")
+    files = with_suffix(place, ".json") if place else []
+    return [file for file in files if file.name.casefold().startswith(_BEGIN)]
 
 
 def _subset(file: Path) -> str:
-    return file.stem.removeprefix("instances_")
+    return file.stem[len(_BEGIN) :]

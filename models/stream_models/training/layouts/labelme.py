@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stream import rle
 from stream.errors import UsageError
+from stream_models.training.any_case import Folders, with_suffix
 from stream_models.training.data import Box, DataSet, Object, Picture
 from stream_models.training.forms import turn
 from stream_models.training.layout import Layout
@@ -76,20 +77,21 @@ class Labelme(Layout):
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for place in (folder, *(folder / name for name in _FOLDERS)):
-        for file in sorted(place.glob("*.json")):
-            if not file.name.startswith("._"):
-                yield file
+    folders = Folders()
+    places = (folder, *(folders.find(folder, name) for name in _FOLDERS))
+    for place in filter(None, places):
+        yield from with_suffix(place, ".json")
 
 
 def _names(folder: Path, used: set[str]) -> tuple[str, ...]:
     """The classes in the order of labelme's own list, where that is there, else of the letters."""
     listed: list[str] = []
-    if (folder / _LIST).is_file():
+    file = Folders().find(folder, _LIST)
+    if file is not None and file.is_file():
         try:
-            lines = (folder / _LIST).read_text("utf-8-sig").splitlines()
+            lines = file.read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{folder / _LIST} cannot be read as text: {error}") from error
+            raise UsageError(f"{file} cannot be read as text: {error}") from error
         listed = [line.strip() for line in lines if line.strip()]
     wanted = [one for one in dict.fromkeys([*listed, *sorted(used)]) if one not in _NO_CLASS]
     return tuple(wanted)

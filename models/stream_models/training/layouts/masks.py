@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stream.errors import UsageError
+from stream_models.training.any_case import Folders, with_suffix
 from stream_models.training.data import IMAGE_SUFFIXES, DataSet, Object, Picture
+from stream_models.training.forms import turn
 from stream_models.training.layout import Layout
 from stream_models.training.objects import pixel_box
-from stream_models.training.picture_files import picture_size
+from stream_models.training.picture_files import lying, picture_size
 from stream_models.training.polygons import outline
 
 _VOID = (255, [224, 224, 192])
@@ -26,7 +28,7 @@ class Masks(Layout):
     """The mask of `a.jpg` is `masks/a.png`: 0 background, k the k-th person.
 
     Every object is a person, and every person in a picture must have a mask; an empty mask says
-    that nobody is there.
+    that nobody is there. Masks of pictures as stored, which EXIF data turn, are turned alike.
     """
 
     title = "PNG instance masks of people"
@@ -34,13 +36,15 @@ class Masks(Layout):
 
     def accepts(self, folder: Path) -> bool:
         """Whether the folder is there."""
-        return (folder / "masks").is_dir()
+        masks = Folders().find(folder, "masks")
+        return masks is not None and masks.is_dir()
 
     def read(self, folder: Path, part: str) -> DataSet:
         """Read all pictures and their masks."""
         del part
-        images, masks = folder / "images", folder / "masks"
-        if not images.is_dir():
+        folders = Folders()
+        images, masks = (folders.find(folder, name) for name in ("images", "masks"))
+        if masks is None or images is None or not images.is_dir():
             raise UsageError(f"{folder} has masks/ but no images/ beside it")
         data = DataSet(("person",), [], [])
         paths = sorted(
@@ -48,31 +52,37 @@ class Masks(Layout):
             for path in images.iterdir()
             if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("._")
         )
-        stems = {path.stem for path in paths}
-        for mask in sorted(masks.glob("*.png")):
-            if mask.stem not in stems and not mask.name.startswith("._"):
+        stems = {path.stem.casefold() for path in paths}
+        for mask in with_suffix(masks, ".png"):
+            if mask.stem.casefold() not in stems:
                 data.problems.append(f"{mask.name}: no picture of that name in {images}")
         for path in paths:
             data.described += 1
             try:
-                data.pictures.append(_picture(len(data.pictures) + 1, path, masks))
+                data.pictures.append(_picture(len(data.pictures) + 1, path, masks, folders))
             except ValueError as error:
                 data.problems.append(str(error))
         return data
 
 
-def _picture(number: int, path: Path, masks: Path) -> Picture:
-    file = masks / f"{path.stem}.png"
+def _picture(number: int, path: Path, masks: Path, folders: Folders) -> Picture:
+    name = f"{path.stem}.png"
+    file = folders.find(masks, name)
     try:
         width, height = picture_size(path)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
-    if not file.is_file():
-        raise ValueError(f"{path.name}: its mask {file.name} is missing")
+    if file is None or not file.is_file():
+        raise ValueError(f"{path.name}: its mask {name} is missing")
     try:
         ids = people(file)
     except ValueError as error:
         raise ValueError(f"{file.name}: {error}") from error
+    stored = ids.shape == (width, height) and lying(path, height, width)
+    if stored:
+        picture = Picture(number, path, height, width, "masks", _objects(ids), np.ones(1, np.bool_))
+        turn(picture, stored)
+        return picture
     if ids.shape != (height, width):
         raise ValueError(
             f"{file.name}: the mask is {ids.shape[1]}x{ids.shape[0]} pixels, its picture "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stream_models.training.any_case import with_suffix
 from stream_models.training.coco import CocoFile
 from stream_models.training.data import DataSet
 from stream_models.training.layout import Layout
@@ -30,5 +31,5 @@ class Single(Layout):
 def _file(folder: Path) -> Path | None:
     if folder.is_file():
         return folder if folder.suffix.lower() == ".json" else None
-    files = [file for file in folder.glob("*.json") if not file.name.startswith("._")]
+    files = with_suffix(folder, ".json")
     return files[0] if len(files) == 1 else None

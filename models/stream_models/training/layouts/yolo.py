@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from stream.errors import UsageError
+from stream_models.training.any_case import Folders
 from stream_models.training.data import Box, DataSet, Object, Picture, merge, part_of
 from stream_models.training.layout import Layout
 from stream_models.training.objects import BadLabelError, Mask, build, number, unsure
@@ -42,9 +43,10 @@ class Yolo(Layout):
         """Whether the settings or the names are there."""
         if folder.suffix.lower() in (".yaml", ".yml") and folder.is_file():
             return True
-        if any((folder / name).is_file() for name in _SETTINGS):
+        if _first(folder, _SETTINGS) is not None:
             return True
-        return (folder / "labels").is_dir() and any((folder / name).is_file() for name in _NAMES)
+        labels = Folders().find(folder, "labels")
+        return labels is not None and labels.is_dir() and _first(folder, _NAMES) is not None
 
     def parts(self, folder: Path) -> list[str]:
         """The parts that the settings name."""
@@ -63,12 +65,20 @@ class Yolo(Layout):
         return data
 
 
+def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of these files that is in `folder`, spelt in any case."""
+    folders = Folders()
+    found = (folders.find(folder, name) for name in names)
+    return next((path for path in found if path is not None and path.is_file()), None)
+
+
 def _settings(folder: Path) -> _Settings:
-    tries = [folder, *(folder / name for name in _SETTINGS)]
-    file = next((one for one in tries if one.is_file()), None)
+    file = folder if folder.is_file() else _first(folder, _SETTINGS)
     folder = folder if folder.is_dir() else folder.parent
     if file is None:
-        names = next(folder / name for name in _NAMES if (folder / name).is_file())
+        names = _first(folder, _NAMES)
+        if names is None:
+            raise UsageError(f"{folder} holds neither {_SETTINGS[0]} nor {_NAMES[0]}")
         listed = tuple(line.strip() for line in _text(names).splitlines() if line.strip())
         if not listed or len(set(listed)) < len(listed):
             raise UsageError(f"{names} must have a class name in each line, each once")
@@ -118,8 +128,9 @@ def _pictures(folder: Path, settings: _Settings, place: str) -> list[Path | str]
     """The pictures of a folder or a list, and for those that are not there a sentence."""
     plain = place.replace("\\", "/")
     inner = plain.lstrip("./")
-    tries = [settings.root / plain, folder / plain, folder / inner]
-    found = next((one for one in tries if one.exists()), None)
+    folders = Folders()
+    tries = [(settings.root, plain), (folder, plain), (folder, inner)]
+    found = next((path for one in tries if (path := folders.find(*one)) is not None), None)
     if found is None:
         raise UsageError(f"{folder}: its settings name {place}, which is not there")
     if found.is_dir():
@@ -136,30 +147,33 @@ def _pictures(folder: Path, settings: _Settings, place: str) -> list[Path | str]
     return listed
 
 
-def _labels(picture: Path) -> Path | None:
+def _labels(picture: Path, folders: Folders) -> Path | None:
     parts = list(picture.parts)
-    tries = [picture.with_suffix(".txt")]
-    if "images" in parts[:-1]:
-        last = len(parts) - 1 - parts[::-1].index("images")
-        tries.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]).with_suffix(".txt"))
-    return next((path for path in tries if path.is_file()), None)
+    plain = [part.casefold() for part in parts[:-1]]
+    name = f"{picture.stem}.txt"
+    tries = [(picture.parent, name)]
+    if "images" in plain:
+        last = len(plain) - 1 - plain[::-1].index("images")
+        tries.insert(0, (Path(*parts[:last]), "/".join(("labels", *parts[last + 1 : -1], name))))
+    found = (folders.find(*one) for one in tries)
+    return next((path for path in found if path is not None and path.is_file()), None)
 
 
 def _read(folder: Path, settings: _Settings, pictures: list[Path | str]) -> DataSet:
     data = DataSet(settings.names, [], [], described=len(pictures))
-    unlabelled = 0
+    unlabelled, folders = 0, Folders()
     for path in pictures:
         if isinstance(path, str):
             data.problems.append(path)
             continue
-        labels = _labels(path)
         try:
+            labels = _labels(path, folders)
             width, height = picture_size(path)
             lines = _text(labels).splitlines() if labels else []
         except ValueError as error:
             data.problems.append(f"{path.name}: {error}")
             continue
-        except UsageError as error:
+        except (UsageError, OSError) as error:
             data.problems.append(f"{path.name}: {error}")
             continue
         unlabelled += labels is None
