@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from stream.run.turns import Turns
 from stream.serve.models import Models
 from stream.serve.wishes import Wish
 from stream.sinks.browser import BROWSER, BrowserSink, Slot
+from stream.sources._first import telling
 from stream.timing import CAPTURE_TO_DISPLAY, STAGES
 from stream.types import JSON
 
@@ -82,6 +84,8 @@ class Room(Aside):
         self.key = key
         self.slot = Slot()
         self.problem: str | None = None
+        self._awaited: str | None = None
+        """For what the source that is being opened waits."""
         self.unsaid: str | None = None
         """What could not be written once it was told to end, a sentence; None where all was."""
         self.report: RunReport | None = None
@@ -190,8 +194,15 @@ class Room(Aside):
 
     def _run_once(self) -> None:
         plan = replace(self.plan, outputs=tuple(map(self._painted, self.plan.outputs)))
-        source = self._source if self._again is None else sources.open(*self._again)
-        with prepared(plan, self._segmenter, source=source, turns=self._turns) as ready:
+        with ExitStack() as opened:
+            try:
+                with telling(self._hear):
+                    source = self._source if self._again is None else sources.open(*self._again)
+                    ready = opened.enter_context(
+                        prepared(plan, self._segmenter, source=source, turns=self._turns)
+                    )
+            finally:
+                self._awaited = None
             self._remember(ready.run.source)
             for output in ready.outputs:
                 if isinstance(output.sink, BrowserSink):
@@ -211,6 +222,9 @@ class Room(Aside):
                 with self._lock:
                     self._ready = None
             self.report = account.finish(self.outcome)
+
+    def _hear(self, words: str) -> None:
+        self._awaited = words
 
     def _remember(self, source: Source) -> None:
         """Keeps what to open the source by again: a camera's number may be another's by then."""
@@ -308,7 +322,8 @@ class Room(Aside):
         ready = self._ready
         state: dict[str, JSON] = {"viewers": self.slot.viewers}
         if ready is None:
-            return state | {"problem": self.problem or "opening", "objects": []}
+            waits = self._awaited or self.problem or "opening"
+            return state | {"problem": waits, "objects": []}
         run = ready.run
         recent = run.clock.recent()
         counts = run.counts

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import av
 
+from stream import sources
 from stream.count_options import CountOptions
+from stream.errors import SourceError
 from stream.options import LiveOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.turns import Turns
+from stream.serve import room as room_module
 from stream.serve.models import Models
 from stream.serve.room import Room
 from stream.sinks.browser import BROWSER
-from stream.sources import camera
+from stream.sources import _first, camera
 from stream.sources.modes import Camera
 from tests.run.parts import until
 from tests.serve.served import bright
@@ -47,6 +50,29 @@ def test_a_camera_that_is_back_under_another_number_is_opened_there(monkeypatch,
         room.stop()
         assert room.join(60)
     assert opened[:2] == ["/dev/video0", "/dev/video1"]
+
+
+def test_the_page_says_what_a_source_waits_for_while_it_is_opened(monkeypatch, tmp_path):
+    """And why it went away, where it is not there any more."""
+    monkeypatch.setattr(room_module, "_FIRST_PAUSE", 0.01)
+    seen = []
+
+    def opened(*_):
+        seen.append(room.state()["problem"])
+        _first._tell(_first.KEY_FRAME)
+        seen.append(room.state()["problem"])
+        raise SourceError("it is gone")
+
+    monkeypatch.setattr(sources, "open", opened)
+    plan = RunPlan(SourcePlan("udp://127.0.0.1:9"), (OutputPlan(BROWSER),))
+    room = Room("0", "door", plan, Models(plan.model, (), bright(tmp_path)), Turns(), console=None)
+    room.start()
+    try:
+        until(lambda: len(seen) >= 4)
+    finally:
+        room.stop()
+        assert room.join(60)
+    assert seen[:4] == ["opening", _first.KEY_FRAME, "it is gone", _first.KEY_FRAME]
 
 
 def once(*targets: str, part_minutes: float | None = None, **how) -> bool:
