@@ -31,10 +31,10 @@ ROOT = Path(__file__).resolve().parents[2]
 AWAKE = {"RAY_worker_niceness": "0"}
 
 
-def stream(*words: object, **more) -> subprocess.Popen[str]:
+def stream(*words: object, program: str = "stream", **more) -> subprocess.Popen[str]:
     paths = os.pathsep.join(str(ROOT / one) for one in (".", "models", "export"))
     return subprocess.Popen(
-        [sys.executable, "-m", "stream", *map(str, words)],
+        [sys.executable, "-m", program, *map(str, words)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": paths, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **AWAKE},
         stdout=subprocess.PIPE,

@@ -36,6 +36,7 @@ from tests.fleet.command import (
     wait_until,
     workers,
 )
+from tests.fleet.halting import HALTS_AFTER
 from tests.sources.serving import free_port
 
 __all__ = ["model"]
@@ -174,30 +175,37 @@ def test_a_worker_that_is_stuck_is_ended_and_its_file_done_by_another(
 def test_without_its_head_a_fleet_ends_with_the_table_and_goes_on_in_another_cluster(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, ...]
 ) -> None:
-    clips, out = make_clips(tmp_path / "clips", 150), tmp_path / "out"
+    clips, out = make_clips(tmp_path / "clips", 20), tmp_path / "out"
+    note = tmp_path / "halted"
     with _cluster(monkeypatch) as cluster, monkeypatch.context() as patience:
         # Ray ends its programs after so many seconds without a head, a fleet after half of them.
         patience.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "60")
-        with stream(*asked(clips, out, model), "--ray", cluster.address, "--workers", "1") as fleet:
-            wait_for(fleet, out, 3)
+        words = (*asked(clips, out, model), "--ray", cluster.address, "--workers", "1")
+        # It goes on when all that is to be gone is, however long that takes.
+        with stream(note, *words, program="tests.fleet.halting", stdin=subprocess.PIPE) as fleet:
+            wait_until(fleet, note.is_file)
             (worker,) = workers()
-            worker.suspend()  # that not all is done by then
+            worker.suspend()
+            killed = {}
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
                     if process.name() in kinds:
+                        killed[process] = process.name()
                         process.kill()
-            said = fleet.communicate(timeout=250)[0]
+            assert set(killed.values()) == set(kinds)
+            assert psutil.wait_procs(killed, 60)[1] == []
+            said = fleet.communicate("go on\n", timeout=250)[0]
         with suppress(psutil.NoSuchProcess):
             worker.kill()
     assert fleet.returncode == 1, said
     assert "Traceback" not in said and "missing" in run("fleet", out, "--status")
-    assert "the cluster's head does not answer any more at" in said and "│   150 │" in said
+    assert "the cluster's head does not answer any more at" in said and "│    20 │" in said
     done = done_of(out)
-    assert 0 < len(done) < 150
+    assert HALTS_AFTER <= len(done) < 20
     with _cluster(monkeypatch) as cluster:
         run(*asked(clips, out, model), "--ray", cluster.address, "--resume")
     after = done_of(out)
-    assert len(after) == 150 and done.items() <= after.items()
+    assert len(after) == 20 and done.items() <= after.items()
 
 
 def test_parts_of_files_are_lost_and_gone_on_with(cluster, tmp_path: Path, model: Path) -> None:
