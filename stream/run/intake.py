@@ -45,8 +45,6 @@ class Intake:
         self._schedule = schedule
         self._figures = figures
         self._stopping = stopping
-        self._fail = fail
-        self._abort = abort
         self.queue: Queue[Work] = Queue(
             "decoded" if policy.when_full is WhenFull.BLOCK else "captured",
             max(policy.capacity, schedule.ahead),
@@ -54,7 +52,10 @@ class Intake:
             droppable=lambda item: isinstance(item, Job),
         )
         self.newest = -1
-        self._thread = threading.Thread(target=self._read, name="stream-decode", daemon=True)
+        # A thread that is over lets go of these, and so of the run, which holds this.
+        self._thread = threading.Thread(
+            target=self._read, args=(fail, abort), name="stream-decode", daemon=True
+        )
 
     @property
     def alive(self) -> bool:
@@ -73,7 +74,7 @@ class Intake:
         """Drops what waits, and lets nothing more in."""
         self._drop(self.queue.cancel())
 
-    def _read(self) -> None:
+    def _read(self, fail: Callable[[BaseException], None], abort: Callable[[], None]) -> None:
         try:
             for item in delivered(self._source):
                 if self._stopping.is_set():
@@ -89,10 +90,10 @@ class Intake:
             return
         except BaseException as error:  # noqa: BLE001 - carried to the caller of the run
             if not self._stopping.is_set():
-                self._fail(error)
+                fail(error)
                 if not self._figures.entered:
                     # There is nothing to write, and what is to be replaced must stay.
-                    self._abort()
+                    abort()
                     return
         # After an error of the source, what was decoded before it is still finished and written.
         self.queue.close()
