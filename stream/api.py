@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack, cast
 
-from stream.asked import grouped, in_python, plan_of, suited
+from stream.asked import grouped, in_python, plan_of, suited, with_keywords
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import SegmentedFrame, VideoInfo
@@ -23,7 +24,7 @@ from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
 from stream.run.setup import Prepared, execute, has_pictures, is_live, prepared
-from stream.run.unused import refuse_unpainted
+from stream.run.unused import refuse_unpainted, unheeded
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.nothing import NOTHING
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
 __all__ = ["Video", "draw", "open", "process"]
+
+_log = logging.getLogger(__name__)
 
 
 class Video:
@@ -48,6 +51,8 @@ class Video:
 
     def __init__(self, plan: RunPlan, segmenter: Segmenter | None) -> None:
         """Use `open`."""
+        for said in unheeded(plan.source):
+            _log.warning("%s", with_keywords(said))
         self._stack = ExitStack()
         self._ready: Prepared | None = self._stack.enter_context(prepared(plan, segmenter))
         self.segmenter = cast("Segmenter", self._ready.segmenter)

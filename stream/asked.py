@@ -51,8 +51,13 @@ def in_python() -> Iterator[None]:
         yield
     except StreamError as error:
         if error.args:
-            error.args = (_FLAG.sub(_keyword, str(error.args[0])), *error.args[1:])
+            error.args = (with_keywords(str(error.args[0])), *error.args[1:])
         raise
+
+
+def with_keywords(said: str) -> str:
+    """A sentence with keywords where it names flags."""
+    return _FLAG.sub(_keyword, said)
 
 
 def _keyword(flag: re.Match[str]) -> str:

@@ -414,3 +414,12 @@ def test_errors_name_keywords_and_no_flags(tmp_path):
         with pytest.raises(StreamError) as told:
             call()
         assert words in str(told.value) and "--" not in str(told.value), str(told.value)
+
+
+def test_what_is_for_another_kind_of_source_is_told_to_the_log(bright, tmp_path, caplog):
+    film = make_clip(tmp_path / "in.mp4", frames=2)
+    with stream.open(film, segmenter=bright, fps=5, transport="udp"):
+        assert caplog.messages == [
+            "fps changed nothing, as it is for cameras",
+            "transport changed nothing, as it is for network sources",
+        ]
