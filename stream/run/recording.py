@@ -286,6 +286,9 @@ class Recording(Sink):
         if sink is not None:
             self._note(sink.remarks)
             _let_go(sink)
+            if not Path(self._names[-1]).exists():  # nothing was saved: it is none of those there
+                self._files -= 1
+                self._names.pop()
         self._again.failed()
         if self._problem is None:
             logger.warning("%s; it goes on in another file once that is possible", error)

@@ -383,6 +383,37 @@ def test_where_the_disk_was_full_it_goes_on_in_another_file_once_there_is_room()
     )
 
 
+def test_files_in_which_nothing_was_saved_are_not_named_among_those_there(tmp_path):
+    class OnDisk(Filling):
+        def __init__(self, path: Path, most: int) -> None:
+            super().__init__(most)
+            if most:
+                path.touch()
+
+    most, now = iter([8, 0, 0, 10**6]), Hands()
+    sink = Recording(
+        str(tmp_path / "take.mp4"),
+        lambda name, copied: OnDisk(Path(name), next(most)),
+        Cuts(None, numbered()),
+        info=None,
+        copied=(),
+        room=lambda folder: True,
+        now=now,
+    )
+    for frame in Grey(3000):
+        now.at += 1 / GREY_RATE if isinstance(frame, Frame) else 0
+        put(sink, [frame])
+    sink.close()
+    there = sorted(tmp_path.iterdir())
+    assert len(there) == 2 and next(most, None) is None
+    (named,) = (one for one in sink.remarks if " files: " in one)
+    assert named == f"2 files: {', '.join(map(str, sorted(there, key=len_of_name)))}"
+
+
+def len_of_name(path: Path) -> tuple[int, str]:
+    return len(path.name), path.name
+
+
 def test_outputs_that_fail_together_go_on_together():
     cuts, now = Cuts(None, numbered()), Hands()
     made = [Files(lambda: next(first)), Files(lambda: next(second))]
