@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -123,3 +125,31 @@ def cut_short(
             f"{float(reached.anything - began):.1f}"
         )
     return None
+
+
+class Growth:
+    """Whether a file becomes longer while it is read, as one that is still being recorded does.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = self._now()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said of it where it was read to its end."""
+        if self._now() <= self._size:
+            return []
+        return [
+            f"{self._path.name} was still being written while it was read; what comes later is "
+            "not taken"
+        ]
+
+    def _now(self) -> int:
+        """Bytes; 0 of a pipe, and of what was taken away meanwhile."""
+        with contextlib.suppress(OSError):
+            return self._path.stat().st_size if self._path.is_file() else 0
+        return 0

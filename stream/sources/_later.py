@@ -43,8 +43,9 @@ class Later:
                 return True
         return False
 
+    @property
     def remarks(self) -> list[str]:
-        """What was in them, a sentence each; said once."""
+        """What was in them so far, a sentence each."""
         said = []
         for stream, count in zip(self.streams, self._counts, strict=True):
             if count:
@@ -56,5 +57,4 @@ class Later:
                     f"{'is' if count == 1 else 'are'} left out; a program that repairs broadcasts "
                     "can make one track of them"
                 )
-        self._counts = [0] * len(self.streams)
         return said

@@ -21,6 +21,7 @@ from stream.errors import SourceError
 from stream.scarcity import scarce_threads
 from stream.sources._container import RAISED, open_container
 from stream.sources._damage import Damage
+from stream.sources._ending import Growth
 from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._later import Later
@@ -127,6 +128,7 @@ class Reader:
         self._guessed = container.format.name in ALWAYS
         self._sent = self._came = 0
         self._later = Later(container, self._streams)
+        self._growth = Growth(path)
         for stream in container.streams:
             if stream not in self._streams and stream not in self._later.streams:
                 stream.discard = Discard.all
@@ -138,6 +140,11 @@ class Reader:
     def corrupt(self) -> int:
         """Packets or pictures that came damaged, or could not be read or decoded."""
         return self._damage.count
+
+    @property
+    def left_out(self) -> list[str]:
+        """What of a file that was read to its end is not taken, a sentence each."""
+        return [*self._later.remarks, *self._growth.remarks]
 
     def seek(self, ticks: int) -> None:
         """Goes to the last keyframe at or before a time in ticks of the video's clock."""
@@ -226,7 +233,6 @@ class Reader:
                     packet = next(demuxed, None)
                     self._spent += time.perf_counter() - began
                     if packet is None:
-                        self.remarks += self._later.remarks()
                         return
                     if self._later.has(packet):
                         continue

@@ -382,7 +382,7 @@ class FileSource(Source):
     def _remark_end(self) -> None:
         if self._closing.is_set():
             return
-        self._remarks += self._timeline.remarks
+        self._remarks += [*self._timeline.remarks, *self._reader.left_out]
         # Here nothing more came, which is no matter where it was not asked for.
         if self._delivered != self._request.limit and not self._timeline.broken:
             zero = self._timeline.zero
