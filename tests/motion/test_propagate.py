@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from stream.instances import Instances
 from stream.motion.flow import FlowMeter, small_grey
 from stream.motion.propagate import Carried, in_size, propagate
-from stream.motion.propagator import Propagator, is_cut, is_partly_cut, region_of
+from stream.motion.propagator import (
+    Propagator,
+    half_of_another_scene,
+    is_cut,
+    is_partly_cut,
+    region_of,
+)
 from tests.scenes import (
     BACKGROUND,
     HEIGHT,
@@ -215,6 +221,26 @@ def test_a_new_scene_or_size_ends_the_carrying():
     assert propagator.propagate_to(scene(105, 60)[0]) == instances_of(inside)[:0]
     assert propagator.propagate_to(texture(HEIGHT, WIDTH, 9)) is None, "nobody knows who is there"
     assert not is_cut(np.zeros((24, 32), np.uint8), np.full((24, 32), 3, np.uint8))
+
+
+@pytest.mark.parametrize("fitting", [False, True])
+def test_what_is_carried_is_what_the_latest_inference_found(fitting):
+    propagator = Propagator()
+    for x, y in ((100, 60), (108, 62), (116, 64), (124, 66)):
+        picture, inside = scene(x, y)
+        propagator.set_key(picture, instances_of(inside))
+        after, truth = scene(x + 3, y + 1)
+        moved = propagator.propagate_to(after, fitting=fitting)
+        assert moved is not None
+        assert overlap(moved.full_masks()[0], truth) > 0.85, (x, y)
+
+
+def test_pictures_of_different_sizes_are_different_scenes():
+    picture, _ = scene(100, 60)
+    smaller = np.ascontiguousarray(picture[:-8, :-8])
+    assert is_cut(picture, smaller)
+    assert not is_cut(picture, picture)
+    assert half_of_another_scene(picture, smaller) is None
 
 
 @pytest.mark.parametrize("fine", [True, False])
