@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from queue import SimpleQueue
+from typing import ClassVar, TypeAlias
 
 import av
 import numpy as np
@@ -24,14 +25,71 @@ from stream.sources._description import Request
 from stream.sources.base import Source, Target
 
 _USUAL_RATE = 25
+_PATIENCE_SECONDS = 1.0
+
+_Taken: TypeAlias = tuple[av.VideoFrame, float] | None
+"""A picture and the seconds that it took; None at the end."""
+
+
+class _Aside:
+    """Takes pictures in a thread of its own, which can be left alone where one does not come.
+
+    Args:
+        take: gives the picture of a number, and may wait for as long as it likes.
+        let_go: is called in that thread at the end.
+    """
+
+    def __init__(self, take: Callable[[int], _Taken], let_go: Callable[[], None]) -> None:
+        self._take, self._let_go = take, let_go
+        self._asked: SimpleQueue[int | None] = SimpleQueue()
+        self._answers: SimpleQueue[_Taken | BaseException] = SimpleQueue()
+        self._failed: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def take(self, index: int) -> _Taken:
+        """The picture, or None where it is not waited for any more."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="stream-arrays", daemon=True)
+            self._thread.start()
+        self._asked.put(index)
+        answer = self._answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def leave(self) -> None:
+        """Lets `take` return."""
+        self._answers.put(None)
+
+    def end(self) -> None:
+        """Lets go of the iterable, and waits for that as long as can be expected."""
+        if self._thread is None:
+            self._let_go()
+            return
+        self._asked.put(None)
+        self._thread.join(_PATIENCE_SECONDS)
+        if self._failed is not None:
+            raise self._failed
+
+    def _run(self) -> None:
+        while (index := self._asked.get()) is not None:
+            try:
+                self._answers.put(self._take(index))
+            except BaseException as error:  # noqa: BLE001 - carried to who takes
+                self._answers.put(error)
+        try:
+            self._let_go()
+        except BaseException as error:  # noqa: BLE001 - carried to who ends
+            self._failed = error
 
 
 class ArraysSource(Source):
     """Arrays one after another, in full-range YUV 4:4:4 with 10 bits.
 
     That format holds every 8-bit RGB colour exactly, so that untouched pixels come out as they
-    were given. Each may have a size of its own. They are taken from the iterable one at a time,
-    in the thread that iterates.
+    were given. Each may have a size of its own. They are taken from the iterable one at a time.
+    One that is no list or array may wait for its next picture, perhaps for ever: it is asked in a
+    thread of its own, which is left alone a second after it was closed.
     """
 
     heeds: ClassVar[tuple[str, ...]] = ("fps",)
@@ -65,6 +123,8 @@ class ArraysSource(Source):
         first, last = self._wanted(request)
         self._given = iter(arrays)
         self._arrays = islice(self._given, first, last)
+        self._waits = not isinstance(arrays, list | tuple | np.ndarray)
+        self._aside: _Aside | None = None
         self._next = self._take(0)
         if self._next is None:
             if first:
@@ -123,6 +183,7 @@ class ArraysSource(Source):
         """
         tick = self.info.time_base
         index = 0
+        aside = self._aside = _Aside(self._take, self._let_go) if self._waits else None
         try:
             while self._next is not None and not self._closing.is_set():
                 (picture, seconds), self._next = self._next, None
@@ -132,16 +193,27 @@ class ArraysSource(Source):
                 yield frame
                 index += 1
                 if not self._closing.is_set():
-                    self._next = self._take(index)
+                    take = self._take if aside is None else aside.take
+                    self._next = take(index)
         finally:
-            if hasattr(self._given, "close"):
-                self._given.close()
+            self._aside = None  # each holds the other
+            if aside is None:
+                self._let_go()
+            else:
+                aside.end()
 
     def close(self) -> None:
-        """Ends the iteration once the iterable has given the array that is waited for."""
+        """Ends the iteration, also where the iterable is being waited for."""
         self._closing.set()
+        aside = self._aside
+        if aside is not None:
+            aside.leave()
 
-    def _take(self, index: int) -> tuple[av.VideoFrame, float] | None:
+    def _let_go(self) -> None:
+        if hasattr(self._given, "close"):
+            self._given.close()
+
+    def _take(self, index: int) -> _Taken:
         began = time.perf_counter()
         try:
             array: object = next(self._arrays)

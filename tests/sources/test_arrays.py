@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+import stream
 from stream.errors import PictureError, SourceError, UsageError
 from stream.pixels import bgr_from_picture
 from stream.sources.arrays import ArraysSource
+from tests import tiny_models
 
 
 def noise(seed: int, height: int = 17, width: int = 31) -> np.ndarray:
@@ -93,3 +96,32 @@ def test_an_error_of_the_program_s_own_goes_through():
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         list(ArraysSource(generate()))
+
+
+def test_a_generator_that_waits_for_ever_is_left_and_let_go_of_once_it_gives(tmp_path):
+    model = str(tiny_models.nothing(tmp_path / "nothing.onnx"))
+    comes, closed = threading.Event(), threading.Event()
+    guard = threading.Timer(60, comes.set)
+    guard.start()
+
+    def pictures():
+        try:
+            yield noise(5)
+            comes.wait()
+            yield noise(6)
+        finally:
+            closed.set()
+
+    try:
+        with stream.open(pictures(), model=model, track=False) as video:
+            for frame in video:
+                assert frame.index == 0
+                break
+        assert not comes.is_set() and not closed.is_set(), "nobody waited for the second"
+    finally:
+        comes.set()
+        guard.cancel()
+    assert closed.wait(60)
+    for one in threading.enumerate():
+        if one.name == "stream-arrays":
+            one.join(60)
