@@ -577,3 +577,25 @@ def test_a_circle_of_labelmes_is_round(tmp_path):
     write(tmp_path / "a.json", labelme_file("a.jpg", [circle]))
     (found,) = read(tmp_path).pictures[0].objects
     assert found.area == pytest.approx(np.pi * 100, rel=0.01)
+
+
+def test_an_object_that_is_labelled_twice_counts_once(tmp_path):
+    content = coco()
+    first, *_ = content["annotations"]
+    content["annotations"] += [{**first, "id": 50}, {**first, "id": 51, "category_id": 2}]
+    coco_folder(tmp_path / "coco", content)
+    data = read(tmp_path / "coco")
+    assert check(data) == []
+    # What is labelled with two classes is two objects.
+    _, *box = TRUTH["a.jpg"][0]
+    assert found(data) == {**TRUTH, "a.jpg": [*TRUTH["a.jpg"], (1, *box)]}
+    assert "1 object is labelled twice" in data.notes[-1]
+
+    yolo(tmp_path / "yolo")
+    label = tmp_path / "yolo" / "labels" / "train" / "a.txt"
+    label.write_text(label.read_text() * 3)
+    data = read(tmp_path / "yolo")
+    assert found(data) == TRUTH
+    assert "4 objects are labelled twice" in data.notes[-1]
+    coco_folder(tmp_path / "once")
+    assert not any("twice" in note for note in read(tmp_path / "once").notes)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream_models.training.data import LONGEST, DataSet, Picture, merge
+from stream.words import counted
+from stream_models.training.data import LONGEST, DataSet, Object, Picture, merge
 from stream_models.training.layout import find
 from stream_models.training.polygons import scaled
 
@@ -57,6 +58,12 @@ def read(folder: Path, purpose: Purpose = Purpose.LEARN) -> DataSet:
     left = [part for part in parts if part not in wanted]
     told = f", only its part for {_spoken(wanted)}" if left else ""
     data.notes.insert(0, f"{folder} is read as {layout.title}{told}")
+    again = sum(_once(picture) for picture in data.pictures)
+    if again:
+        data.notes.append(
+            f"{counted(again, 'object is', 'objects are')} labelled twice, with the same class, "
+            f"box and mask, in {folder}: each counts once"
+        )
     masks = (item.mask_weight for picture in data.pictures for item in picture.objects)
     if data.count() and not any(masks):
         data.notes.append(
@@ -65,6 +72,20 @@ def read(folder: Path, purpose: Purpose = Purpose.LEARN) -> DataSet:
         )
     data.pictures = [_shrink(picture) for picture in data.pictures]
     return data
+
+
+def _once(picture: Picture) -> int:
+    """Takes out of a picture what repeats another of its objects; returns how many those are.
+
+    Tools that join or copy labels repeat them. A network would be judged by finding them twice.
+    """
+    kept: dict[tuple[object, ...], Object] = {}
+    for one in picture.objects:
+        outlines = tuple(ring.tobytes() for ring in one.polygons)
+        kept.setdefault((one.label, one.crowd, one.box, outlines), one)
+    again = len(picture.objects) - len(kept)
+    picture.objects = list(kept.values())
+    return again
 
 
 def _spoken(parts: list[str]) -> str:
