@@ -186,28 +186,6 @@ def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
     assert stream("run", "b.toml").code == 2, "what is there is kept"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_live_sources_side_by_side_end_together(nothing, tmp_path):
-    (tmp_path / "b.toml").write_text(
-        f'model.model = "{nothing}"\nlive.display = false\n'
-        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\n'
-        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\nname = "other"\n'
-        '[[output]]\nto = "{name}.mkv"\n'
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stream", "run", "b.toml"], cwd=tmp_path, env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    files = [tmp_path / "pattern.mkv", tmp_path / "other.mkv"]
-    deadline = time.monotonic() + 120
-    while min(map(frames_of, files)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert min(map(frames_of, files)) >= 3, "both files play"
-
-
 @pytest.mark.real_time
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_an_address_that_comes_later_is_waited_for_while_another_source_goes_on(nothing, tmp_path):
