@@ -308,6 +308,39 @@ def test_who_is_asked_once_more_is_by_itself_and_fewer_are_under_way_from_then_o
     assert handles.take((64, 64)) is handles.take((64, 64)), "other sizes were not the cause"
 
 
+def is_kept_waiting(thread: threading.Thread) -> bool:
+    """Whether what a thread waits for is not so yet; one that merely wakes up is not."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code is not threading.Condition.wait_for.__code__:
+        frame = frame.f_back
+    return frame is not None and not frame.f_locals["predicate"]()
+
+
+def test_of_two_that_are_asked_once_more_one_waits_for_the_other() -> None:
+    handles = Handles(lambda fixed: Planned(), ("width", "height"), (32, 32), canvases=Canvases())  # type: ignore[arg-type,return-value]
+    begun, again, most = list[threading.Thread](), list[str](), list[int]()
+    threads = list[threading.Thread]()
+
+    def fails(planned: Any) -> None:
+        me = threading.current_thread()
+        if me not in begun:
+            begun.append(me)
+            until(lambda: len(begun) == 2)
+            raise RuntimeError(FULL)
+        again.append(me.name)
+        (other,) = (one for one in threads if one is not me)
+        until(lambda: len(again) == 2 or is_kept_waiting(other))
+        most.append(len(again))
+
+    threads += [threading.Thread(target=handles.run, args=((32, 32), fails)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == [1, 2], "the second began once the first had ended"
+    assert "2 pictures were inferred once more, by themselves" in handles.remark
+
+
 def test_what_fails_again_is_raised_and_others_go_on() -> None:
     handles = Handles(lambda fixed: Planned(), ("width", "height"), (32, 32), canvases=Canvases())  # type: ignore[arg-type,return-value]
     tried = list[str]()
