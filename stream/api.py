@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -192,16 +192,17 @@ def process(
             then is finished first, and plays. At the third, or two seconds after the second, it
             comes whatever hangs, of a live source too; what hangs is left alone.
     """
-    named = [str(one) for one in _several(records)]
+    named = [str(one) for one in _several(records, "records")]
     for one in named:
         check_records(one)
-    wanted = [*_several(output), *named]
+    wanted = [*_several(output, "the output"), *named]
     twins: Twins[bool] = Twins()
     for one in map(str, wanted):
         if twins.take(one, True):
             raise UsageError(f"two results would be written to {one}; give each a name of its own")
     plan = plan_of(target, wanted, track, options)
     if masks is not None:
+        _check_path(masks, "masks")
         rest: dict[str, object] = {**options}
         picture, files = grouped(PictureOptions, rest), grouped(OutputOptions, rest)
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
@@ -222,7 +223,25 @@ def process(
     return report
 
 
-def _several(given: str | Path | Sequence[str | Path] | None) -> list[str | Path]:
+def _several(given: str | Path | Sequence[str | Path] | None, what: str) -> list[str | Path]:
     if given is None:
         return []
-    return [given] if isinstance(given, (str, Path)) else list(given)
+    several: object = given
+    if isinstance(several, str | Path | bytes) or not isinstance(several, Iterable):
+        several = [several]
+    found = list(several)
+    for one in found:
+        _check_path(one, what)
+    return found
+
+
+def _check_path(given: object, what: str) -> None:
+    """Anything has a name as text, so that a folder called `['masks']` would be made.
+
+    Raises:
+        UsageError: it is no path, or empty.
+    """
+    if not isinstance(given, str | Path):
+        raise UsageError(f"{what}: a path is a text or a pathlib.Path, not {shown(given)}")
+    if given == "":
+        raise UsageError(f"{what}: the path is empty; name a file or a folder")

@@ -305,6 +305,9 @@ class Instances:
             of it that hangs together (diagonal neighbours do). Holes are closed: every ring is an
             area of its own, and `cv2.fillPoly` of it gives the part's pixels; `rle` keeps holes. A
             part of one pixel is a ring of one point. No ring where an object has no pixel.
+
+        Raises:
+            ValueError: the tolerance is no number from 0 on.
         """
         return [one.polygons(tolerance) for one in self]
 

@@ -25,9 +25,14 @@ def rings(inside: NDArray[np.bool_], window: Window, tolerance: float = 0.0) -> 
     Returns:
         A ring for each part that hangs together (diagonal neighbours do), int32 [K, 2]: x and y of
         the outermost pixels that belong to it. Holes are closed.
+
+    Raises:
+        ValueError: the tolerance is no number from 0 on.
     """
     import cv2
 
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"the tolerance is pixels, 0 or more, not {tolerance!r}")
     top, _, left, _ = window
     found, _ = cv2.findContours(
         inside.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top)

@@ -364,6 +364,18 @@ def test_what_a_segmenter_is_loaded_with_is_checked_in_a_sentence(bright, tmp_pa
         stream.open(pictures(), from_records=tmp_path / "a.ndjson", segmenter=bright)
 
 
+def test_a_result_that_is_no_path_is_refused_and_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for wrong in (3, True, b"out.mp4", ["out.mp4", None], [["out.mp4"]], "", [""]):
+        with pytest.raises(UsageError, match=r"the output: .* path is"):
+            stream.process([np.zeros((48, 64, 3), np.uint8)], wrong)
+        with pytest.raises(UsageError, match=r"records: .* path is"):
+            stream.process([np.zeros((48, 64, 3), np.uint8)], records=wrong)
+        with pytest.raises(UsageError, match=r"masks: .* path is"):
+            stream.process([np.zeros((48, 64, 3), np.uint8)], masks=wrong)
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_results_have_two_names(bright, tmp_path):
     one = tmp_path / "a.mp4"
     with pytest.raises(UsageError, match=r"two results would be written to .*a\.mp4"):

@@ -205,6 +205,9 @@ def test_polygons_fill_to_the_mask_with_its_holes_closed():
             assert ring.shape == (len(ring), 2)
             cv2.fillPoly(filled, [ring], 1)
         np.testing.assert_array_equal(filled.astype(bool), binary_fill_holes(mask))
+    for wrong in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="the tolerance is pixels, 0 or more"):
+            found.polygons(tolerance=wrong)
     exact, simple = found.polygons()[0], found.polygons(tolerance=1.5)[0]
     assert sum(map(len, simple)) < sum(map(len, exact)) / 2
 
