@@ -19,6 +19,7 @@ from stream.instances import Instances
 from stream.keywords import StyleKeywords, spelled_out
 from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.rgb import check_rgb
+from stream.words import counted
 
 
 @spelled_out(StyleKeywords, {field.name: field.default for field in fields(Style)})
@@ -55,7 +56,8 @@ def draw(
         )
     if instances.picture_size != rgb.shape[:2]:
         raise ValueError(
-            f"the picture has {rgb.shape[0]} rows and {rgb.shape[1]} columns, the instances were "
+            f"the picture has {counted(rgb.shape[0], 'row')} and "
+            f"{counted(rgb.shape[1], 'column')}, the instances were "
             f"found in one of {instances.picture_size[0]} and {instances.picture_size[1]}"
         )
     known = [field.name for field in fields(Style)]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stream.errors import UsageError
+from stream.words import counted
 
 Point = tuple[float, float]
 """x and y in pixels of the picture."""
@@ -56,7 +57,8 @@ def parse_line(text: str, name: str) -> Region:
     region = _region(text, name, "--line", "x1,y1,x2,y2, such as 0,50%,100%,50%")
     if len(region.corners) != 4:
         raise UsageError(
-            f"--line is x1,y1,x2,y2, such as 0,50%,100%,50%, not {len(region.corners)} numbers"
+            "--line is x1,y1,x2,y2, such as 0,50%,100%,50%, not "
+            + counted(len(region.corners), "number")
         )
     if region.corners[:2] == region.corners[2:]:
         raise UsageError(f"--line begins and ends at one point: {text}")
@@ -72,7 +74,7 @@ def parse_zone(text: str, name: str) -> Region:
     region = _region(text, name, "--zone", "x,y of three corners or more, such as 0,0,9,0,9,50%")
     if len(region.corners) < 6 or len(region.corners) % 2:
         raise UsageError(
-            f"--zone is x,y of three corners or more, not {len(region.corners)} numbers"
+            f"--zone is x,y of three corners or more, not {counted(len(region.corners), 'number')}"
         )
     return region
 

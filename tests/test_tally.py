@@ -104,3 +104,9 @@ def test_what_lies_in_a_notch_is_outside():
 def test_an_area_is_that_of_a_square():
     assert area([(1, 1), (5, 1), (5, 5), (1, 5)]) == 16
     assert math.isclose(area([(0, 0), (4, 0), (0, 3)]), 6)
+
+
+def test_one_number_is_one_number():
+    for parse in (parse_line, parse_zone):
+        with pytest.raises(UsageError, match=r"not 1 number$"):
+            parse("5", "name")

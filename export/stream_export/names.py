@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stream.errors import UsageError
+from stream.words import counted
 from stream_export.options import read_names
 
 COCO = (
@@ -79,7 +80,8 @@ def names_for(
         names = _SETS[str(given)]()
         if len(names) != classes:
             raise UsageError(
-                f"--names {given}: it has {len(names)} classes, the checkpoint has {classes}"
+                f"--names {given}: it has {counted(len(names), 'class', 'classes')}, the "
+                f"checkpoint has {classes}"
             )
         return names, f"{given}'s, as asked"
     if told is not None:

@@ -57,7 +57,7 @@ def summary(written: int, skipped: int, failed: Sequence[str], total: int) -> li
     if failed:
         more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
         named = ", ".join(failed[:_NAMED])
-        lines.append(f"{len(failed)} of {total} inputs failed: {named}{more}")
+        lines.append(f"{len(failed)} of {counted(total, 'input')} failed: {named}{more}")
     return lines
 
 

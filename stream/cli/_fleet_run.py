@@ -95,7 +95,10 @@ def run_fleet(asked: RunPlan) -> None:
         numbers, already = _numbers_of(ledger, wanted)
         del films, found, wanted  # of a million files they are half a gigabyte
         if already:
-            common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
+            common.say(
+                f"{already} of {counted(len(numbers), 'file is', 'files are')} done already",
+                quiet=asked.run.quiet,
+            )
         try:
             ended = _drive(ledger, numbers, pool, plan, options, asked.run)
         except StreamError as error:

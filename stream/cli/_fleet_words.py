@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stream.cli import _common as common
 from stream.tables import show_table
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry
@@ -98,9 +99,9 @@ def said_at_once(what: str, *, quiet: bool) -> Iterator[None]:
 
 
 def _words(progress: Progress) -> str:
-    said = f"{progress.done} of {progress.total} files"
+    said = f"{progress.done} of {counted(progress.total, 'file')}"
     if progress.parts:
-        said += f" ({progress.parts_done} of {progress.parts} tasks of files in parts)"
+        said += f" ({progress.parts_done} of {counted(progress.parts, 'task')} of files in parts)"
     said += f", {progress.fps:.1f} frames a second"
     if progress.failed:
         said += f", {progress.failed} failed"
@@ -117,7 +118,7 @@ def _machines(progress: Progress) -> str:
     names = sorted(progress.workers)
     said = [_share(name, progress, [name]) for name in names[:_MACHINES]]
     if others := names[_MACHINES:]:
-        said.append(_share(f"{len(others)} more machines", progress, others))
+        said.append(_share(counted(len(others), "more machine"), progress, others))
     return "; ".join(said)
 
 
@@ -125,7 +126,7 @@ def _share(what: str, progress: Progress, names: Sequence[str]) -> str:
     workers = sum(progress.workers[name] for name in names)
     frames = sum(progress.node_frames[name] for name in names)
     fps = frames / progress.seconds if progress.seconds else 0.0
-    return f"{what}: {workers} worker{'s' * (workers != 1)}, {fps:.1f} frames a second"
+    return f"{what}: {counted(workers, 'worker')}, {fps:.1f} frames a second"
 
 
 def _duration(seconds: float) -> str:
@@ -201,7 +202,9 @@ def _print_machines(known: Mapping[str, JSON]) -> None:
         table.add_row(name, str(about["files"]), str(about["frames"]), f"{about['fps']:.1f}")
     show_table(common.results(), table)
     if len(nodes) > _NAMED:
-        common.say(f"and {len(nodes) - _NAMED} more machines; --report FILE.json has them all")
+        common.say(
+            f"and {counted(len(nodes) - _NAMED, 'more machine')}; --report FILE.json has them all"
+        )
 
 
 def _by_kind(said: Sequence[tuple[str, str]]) -> list[str]:
@@ -218,5 +221,7 @@ def _by_kind(said: Sequence[tuple[str, str]]) -> list[str]:
             f"{len(of)} files, such as {source}: {text}" if of[1:] else f"{source}: {text}"
         )
     more = len(lines) - _NAMED
-    further = [f"and {more} more remarks; --report FILE.json has them all"] if more > 0 else []
+    further = (
+        [f"and {counted(more, 'more remark')}; --report FILE.json has them all"] if more > 0 else []
+    )
     return lines[:_NAMED] + further

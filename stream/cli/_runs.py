@@ -24,6 +24,7 @@ from stream.run.plan import RunPlan
 from stream.run.plot import plot_of
 from stream.run.report import RunReport, failed_report, write_report
 from stream.sources.base import Source
+from stream.words import counted
 
 
 def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
@@ -360,7 +361,7 @@ def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
 def _say_unreadable(plan: RunPlan, report: RunReport) -> None:
     """Says as an error how many pictures could not be read; which, where no note has said it."""
     total = report.corrupt + report.frames_in
-    common.say_error(f"{report.corrupt} of {total} pictures could not be read")
+    common.say_error(f"{report.corrupt} of {counted(total, 'picture')} could not be read")
     given = plan.source.target
     if plan.run.quiet and isinstance(given, tuple):
         names = tuple(str(one) for one in given)

@@ -52,5 +52,5 @@ class Occasions:
         times = ", ".join(
             f"{start:.2f} s" if start == end else f"{start:.2f}-{end:.2f} s" for start, end in spans
         )
-        more = f" and {self._more} more times" if self._more else ""
+        more = f" and {counted(self._more, 'more time')}" if self._more else ""
         return [f"in {counted(self._count, 'frame')} {what}: {times}{more}"]

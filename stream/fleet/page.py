@@ -14,6 +14,7 @@ from stream.fleet.parts import Step, progress_of
 from stream.fleet.places import shown
 from stream.types import JSON
 from stream.version import __version__
+from stream.words import counted
 
 _WIDTH, _HEIGHT = 720, 160
 _SLOWEST = 10
@@ -140,7 +141,8 @@ def page(entries: Sequence[Entry], parts: Parts | None = None) -> str:
     assert isinstance(failures, dict)
     body = [
         f"<h1>{_TITLE}</h1>",
-        f"<p>{summary or 'no files'}; {known['frames']} frames, {known['fps']:.1f} a second.</p>",
+        f"<p>{summary or 'no files'}; {counted(int(str(known['frames'])), 'frame')}, "
+        f"{known['fps']:.1f} a second.</p>",
         "<h2>Frames a second over time</h2>",
         _throughput(done),
         "<h2>Machines</h2>",
@@ -243,7 +245,12 @@ def _tasks(entry: Entry, of: Sequence[PartEntry]) -> str:
     said = "done" if entry.state == State.DONE else how_far(of)
     rows = [
         (
-            str(one.key) + (f", {failed} tries failed" if (failed := one.tries + one.lost) else ""),
+            str(one.key)
+            + (
+                f", {counted(failed, 'try', 'tries')} failed"
+                if (failed := one.tries + one.lost)
+                else ""
+            ),
             one.seconds,
             f"{one.seconds:.1f} s" if one.state == State.DONE else str(one.state),
         )

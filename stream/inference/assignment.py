@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stream.errors import ProviderError
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.route import Route
+from stream.words import counted
 
 SUMS_OVER_SHAPES = frozenset(
     [
@@ -82,9 +83,9 @@ def elsewhere(handle: InferenceSession, chosen: Route) -> list[str]:
             other.setdefault(node.provider, Counter())[node.kind] += 1
     total = here + sum(kinds.total() for kinds in other.values())
     if not here and total:
-        raise ProviderError(f"{chosen.label} takes none of the model's {total} nodes")
+        raise ProviderError(f"{chosen.label} takes none of the model's {counted(total, 'node')}")
     return [
-        f"{kinds.total()} of {total} nodes run on "
+        f"{kinds.total()} of {counted(total, 'node')} run on "
         f"{_PLACES.get(name) or name.removesuffix('ExecutionProvider')} instead of {chosen.label}: "
         + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
         for name, kinds in other.items()

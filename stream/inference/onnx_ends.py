@@ -25,6 +25,7 @@ from stream.inference.onnx_wire import (
     next_field,
     number_in,
 )
+from stream.words import counted
 
 # Entries of a tensor's `external_data`: its key, whole, and what its value begins with.
 _LOCATION, _OFFSET, _LENGTH = b"\n\x08location\x12", b"\n\x06offset\x12", b"\n\x06length\x12"
@@ -164,8 +165,9 @@ def check_weights(path: Path) -> None:
             )
         if (missing := needed - file.stat().st_size) > 0:
             raise ModelError(
-                f"the weights of the model {str(path)!r} are cut short: at least {missing} bytes "
-                f"are missing at the end of {str(file)!r}; copy or download it again"
+                f"the weights of the model {str(path)!r} are cut short: at least "
+                f"{counted(missing, 'byte is', 'bytes are')} missing at the end of "
+                f"{str(file)!r}; copy or download it again"
             )
 
 

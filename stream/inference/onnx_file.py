@@ -14,6 +14,7 @@ from typing import BinaryIO
 from stream.errors import ModelError
 from stream.inference.onnx_fields import text
 from stream.inference.onnx_wire import BYTES, VARINT, fields_in, number_in
+from stream.words import counted
 
 GRAPH, METADATA = 7, 14
 _IR_VERSION, _PRODUCER, _OPSET = 1, 2, 8
@@ -152,6 +153,6 @@ def _check_field(path: Path, tag: int, missing: int, *, begun: bool) -> None:
     if not begun:
         raise ValueError("no ONNX file")
     raise ModelError(
-        f"the model {str(path)!r} is cut short: at least {missing} bytes are missing at its end; "
-        "copy or download it again"
+        f"the model {str(path)!r} is cut short: at least "
+        f"{counted(missing, 'byte is', 'bytes are')} missing at its end; copy or download it again"
     )

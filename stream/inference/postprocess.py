@@ -14,7 +14,7 @@ from stream.errors import ModelError, UsageError
 from stream.inference.contract import Geometry
 from stream.instances import Instances
 from stream.types import Floats
-from stream.words import called, names_in
+from stream.words import called, counted, names_in
 
 _LISTED = 100
 """So many class names at most are listed where a wrong one was asked for."""
@@ -206,4 +206,6 @@ def _check(raw: Raw, classes: int) -> None:
         )
     if count and (raw.labels.min() < 0 or raw.labels.max() >= classes):
         worst = int(raw.labels.max() if raw.labels.max() >= classes else raw.labels.min())
-        raise ModelError(f"it answered with label {worst}, but names {classes} classes")
+        raise ModelError(
+            f"it answered with label {worst}, but names {counted(classes, 'class', 'classes')}"
+        )

@@ -27,6 +27,7 @@ from stream.records.entries import (
     whole,
 )
 from stream.roi import Window
+from stream.words import counted
 
 _MOST_CELLS = 1024
 _Part = tuple[Window, NDArray[np.bool_]] | None
@@ -273,7 +274,9 @@ def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:
     for ring in rings:
         points = numbers(ring, "a polygon")
         if not points or len(points) % 2:
-            raise ValueError(f"a polygon is x, y, x, y and so on, not {len(points)} numbers")
+            raise ValueError(
+                f"a polygon is x, y, x, y and so on, not {counted(len(points), 'number')}"
+            )
         if max(map(abs, points)) > 1e6:
             raise ValueError("a polygon lies far outside of its picture")
         corners.append(np.rint(np.array(points)).astype(np.int32).reshape(-1, 2))

@@ -292,10 +292,10 @@ class SplitSink(Sink):
         what = what if len(names) > 1 else what.removesuffix("s")
         said = [f"{len(names)} {what}: {', '.join(names[:_NAMED])}{more}"]
         if self._finished:
-            said.append(
-                f"{len(self._finished)} of them end where their object left, as no more than "
-                f"{MOST} are written at a time"
+            ending = counted(
+                len(self._finished), "of them ends where its", "of them end where their"
             )
+            said.append(f"{ending} object left, as no more than {MOST} are written at a time")
         if self._without:
             objects = counted(len(self._without), "object has", "objects have")
             said.append(

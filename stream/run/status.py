@@ -20,7 +20,7 @@ from stream.sinks.nothing import NOTHING
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
-from stream.words import visible
+from stream.words import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,7 +104,7 @@ class Status:
         return (
             f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._source}: {fps:.1f} fps, "
             f"latency {1e3 * latency:.0f} ms, {run.counts.dropped} dropped, "
-            f"{run.reconnects} reconnects, {memory:.0f} MiB"
+            f"{counted(run.reconnects, 'reconnect')}, {memory:.0f} MiB"
             + "".join(f"; {error}" for error in self._failed())
         )
 

@@ -22,6 +22,7 @@ from stream.serve.house import House
 from stream.serve.memory import give_back
 from stream.serve.metrics import Figures
 from stream.serve.session import LARGEST, Session
+from stream.words import counted
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -278,7 +279,10 @@ class Server:
         still = len(self.house.still())
         if still:
             total = len(self.house.rooms)
-            return web.Response(status=503, text=f"{still} of {total} sources stand still\n")
+            return web.Response(
+                status=503,
+                text=f"{still} of {counted(total, 'source')} stand{'s' * (still == 1)} still\n",
+            )
         return web.Response(text="ok\n")
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:

@@ -89,7 +89,7 @@ class Gaps:
         elif self.repeated and self._longest is not None:
             seconds = float(self._longest * self._tick)
             said.append(
-                f"pictures before a long pause are there {self.repeated} times more, since "
-                f"{ending} holds no pause of more than {seconds:.0f} s"
+                f"pictures before a long pause are there {counted(self.repeated, 'time')} more, "
+                f"since {ending} holds no pause of more than {seconds:.0f} s"
             )
         return said

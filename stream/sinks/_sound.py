@@ -24,6 +24,7 @@ from stream.sinks._sound_clock import FILLED, UNHEARD, SoundClock
 from stream.sinks._tracks import Track, said_early
 from stream.sinks._trial import silence, takes_sound
 from stream.types import AnyPacket
+from stream.words import counted
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +183,10 @@ class Reencoded(Track):
         if clock.closed:
             said.append(f"{clock.closed / self._format.rate:.2f} s that came twice were left out")
         if clock.paused:
-            said.append(f"{clock.paused} gaps of more than {FILLED} s were left as they are")
+            said.append(
+                f"{counted(clock.paused, 'gap')} of more than {FILLED} s "
+                f"{'was left as it is' if clock.paused == 1 else 'were left as they are'}"
+            )
         if clock.restarts:
             said.append("its clock started over in the middle and was made continuous")
         if not said:

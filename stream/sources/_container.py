@@ -26,6 +26,7 @@ from stream.frame import Cover
 from stream.heif import SEQUENCES
 from stream.sources._joined import Window
 from stream.sources._numerals import decimal_points
+from stream.words import counted
 
 # What FFmpeg takes for a video although people mean text by it.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -259,7 +260,7 @@ def _called(stream: VideoStream) -> str:
     context: VideoCodecContext | None = stream.codec_context
     if context is None:
         return "unknown codec"
-    count = f", {stream.frames} pictures" if stream.frames else ""
+    count = f", {counted(stream.frames, 'picture')}" if stream.frames else ""
     return f"{context.name}, {context.width}x{context.height}{count}"
 
 

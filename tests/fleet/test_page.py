@@ -129,7 +129,7 @@ def test_files_in_parts_are_listed_with_their_tasks(capsys: pytest.CaptureFixtur
     assert (known["parts"], known["tasks"], known["done"], known["tries"]) == (2, 5, 4, 1)
     assert known["seconds"] == {"find": 4.0, "follow": 2.0, "paint": 2.0}
     text = page(entries, {5: tasks})
-    assert "1 of 2 parts painted" in text and "find 2, 1 tries failed" in text
+    assert "1 of 2 parts painted" in text and "find 2, 1 try failed" in text
     assert "not cut: it has no key frame" in text and "hunter2" not in text
     print_table(entries, {5: tasks})
     said = capsys.readouterr().err

@@ -472,7 +472,7 @@ def test_a_set_of_boxes_says_that_no_mask_is_learnt(tmp_path):
 def test_files_of_other_labelling_formats_are_named(tmp_path):
     pictures(tmp_path / "images")
     (tmp_path / "result.json").write_text(json.dumps([{"annotations": [], "data": {}, "id": 1}]))
-    with pytest.raises(UsageError, match="a list of 1 entries, the first of which is an object"):
+    with pytest.raises(UsageError, match="a list of 1 entry, the first of which is an object"):
         read(tmp_path)
 
 

@@ -108,7 +108,7 @@ def test_no_more_than_so_many_are_written_at_a_time(tmp_path, monkeypatch):
     lengths = {path.name: len(read(path)) for path in tmp_path.iterdir()}
     assert lengths == {"out.person-1.mkv": 6, "out.person-2.mkv": 4, "out.person-7.mkv": 6}
     assert remarks[1] == (
-        "1 of them end where their object left, as no more than 2 are written at a time"
+        "1 of them ends where its object left, as no more than 2 are written at a time"
     )
     assert len(remarks) == 2
 

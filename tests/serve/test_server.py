@@ -626,7 +626,7 @@ def test_health_fails_when_a_source_stands_still(model, monkeypatch):
             return answers[-1][0] == 503
 
         until(fails)
-        assert answers[-1][2] == b"1 of 1 sources stand still\n"
+        assert answers[-1][2] == b"1 of 1 source stands still\n"
         heard = asyncio.run(talk(page, [], "state"))
         assert heard[-1]["rooms"]["0"]["problem"] is not None or page.room.still_for() < 1
 

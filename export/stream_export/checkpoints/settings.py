@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from stream.errors import ModelError, UsageError
+from stream.words import counted
 
 _MOST = 1_000_000
 """Characters of a configuration; a longer file is none."""
@@ -152,11 +153,11 @@ class Settings:
         if not self.used:
             shown = ", ".join(every[:4]) + (", ..." if len(every) > 4 else "")
             raise UsageError(
-                f"{self.source}: none of its {len(every)} settings is one that this converter "
-                f"knows ({shown or 'it is empty'}); is it the model's configuration?"
+                f"{self.source}: none of its {counted(len(every), 'setting')} is one that this "
+                f"converter knows ({shown or 'it is empty'}); is it the model's configuration?"
             )
         shown = ", ".join(f"{name} = {str(self._find(name))[:60]}" for name in sorted(self.used))
-        return f"{len(self.used)} of {len(every)} settings of {self.source}: {shown}"
+        return f"{len(self.used)} of {counted(len(every), 'setting')} of {self.source}: {shown}"
 
     def refuse_unknown(self, assignments: Iterable[str]) -> None:
         """Makes sure that what was set by hand was used.

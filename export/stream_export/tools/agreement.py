@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stream.errors import ModelError, SourceError
 from stream.instances import Instances, box_iou
 from stream.roi import paste_mask
+from stream.words import counted
 
 Answer = Callable[[NDArray[np.uint8]], Instances]
 """Something that finds instances in a picture, uint8 [H, W, 3] RGB."""
@@ -132,7 +133,10 @@ class Agreement:
         if self.mask < tolerance.mask:
             failed.append(f"masks overlap by only {self.mask:.4f} (needed {tolerance.mask:g})")
         if self.missing + self.extra > tolerance.unmatched:
-            failed.append(f"{self.missing} detections are missing and {self.extra} are extra")
+            failed.append(
+                f"{counted(self.missing, 'detection is', 'detections are')} missing and "
+                f"{self.extra} {'is' if self.extra == 1 else 'are'} extra"
+            )
         return failed
 
     def to_json(self) -> dict[str, object]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stream.errors import ModelError
 from stream.instances import Instances
+from stream.words import counted
 
 _PARTS = ("boxes", "scores", "labels", "masks")
 
@@ -57,8 +58,10 @@ class StoredAnswers:
         count = len(scores)
         if boxes.shape != (count, 4) or labels.shape != (count,) or masks.shape[:1] != (count,):
             raise ModelError(
-                f"{self._path}: the arrays of {self.picture!r} are of {len(boxes)} boxes, {count} "
-                f"scores, {len(labels)} labels and {len(masks)} masks; they must be of as many"
+                f"{self._path}: the arrays of {self.picture!r} are of "
+                f"{counted(len(boxes), 'box', 'boxes')}, {counted(count, 'score')}, "
+                f"{counted(len(labels), 'label')} and {counted(len(masks), 'mask')}; "
+                "they must be of as many"
             )
         height, width = picture.shape[:2]
         whole = masks.ndim == 3 and masks.shape[1:] == (height, width)

@@ -12,6 +12,7 @@ import numpy as np
 from onnxruntime.quantization import calibrate
 
 from stream.errors import UsageError
+from stream.words import counted
 
 _LEAST, _MOST = "_ReduceMin", "_ReduceMax"
 
@@ -51,7 +52,7 @@ class _Ranges(calibrate.MinMaxCalibrater):  # type: ignore[misc]
         if not any(known):
             if name.removesuffix(_LEAST).removesuffix(_MOST) in self._needed:
                 raise UsageError(
-                    f"nothing is found in any of the {len(values)} pictures, so masks cannot be "
+                    f"nothing is found in {counted(len(values), 'picture')}, so masks cannot be "
                     "calibrated; give pictures like those that the model will see"
                 )
             return [np.zeros_like(value) for value in values]

@@ -68,7 +68,7 @@ def _load(file: Path) -> Any:
 def _kind(value: object) -> str:
     if isinstance(value, list):
         inner = f", the first of which is {_kind(value[0])}" if value else ""
-        return f"a list of {len(value)} entries{inner}"
+        return f"a list of {words.counted(len(value), 'entry', 'entries')}{inner}"
     if isinstance(value, dict):
         keys = ", ".join(str(key)[:40] for key in list(value)[:6])
         return f"an object with {keys}" if keys else "an empty object"
@@ -133,8 +133,9 @@ class _File:
             )
         if counted:
             self._data.notes.append(
-                f"{self._file.name}: {counted} masks in run lengths are marked iscrowd, as CVAT "
-                "marks every mask, and are learnt as the objects that they are"
+                f"{self._file.name}: {words.counted(counted, 'mask')} in run lengths "
+                f"{'is' if counted == 1 else 'are'} marked iscrowd, as CVAT marks every mask, and "
+                f"{'is' if counted == 1 else 'are'} learnt as any other object"
             )
         return self._data
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.rle import decode
+from stream.words import counted
 from stream_models.training.data import ANY_CLASS, Box, Object, Picture
 from stream_models.training.polygons import Polygons, cut, draw, outline
 
@@ -173,7 +174,9 @@ def _ring(value: object) -> NDArray[np.float64] | None:
         raise BadLabelError("has a polygon that is not a list of numbers")
     found = _coordinates(value)
     if len(found) % 2:
-        raise BadLabelError(f"has a polygon of {len(found)} numbers, which are no pairs of x and y")
+        raise BadLabelError(
+            f"has a polygon of {counted(len(found), 'number')}, not of pairs of x and y"
+        )
     ring = found.reshape(-1, 2)
     if len(ring) < 3:
         return None

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from stream.errors import ModelError, UsageError
+from stream.words import counted
 from stream_export.blocks.deformable import Deformable
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.weights import Weights
@@ -79,8 +80,8 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
     told = settings.whole("MODEL.ROI_HEADS.NUM_CLASSES", classes)
     if told != classes:
         raise UsageError(
-            f"{settings.source}: it says {told} classes, the weights have {classes}; it belongs to "
-            "another model"
+            f"{settings.source}: it says {counted(told, 'class', 'classes')}, the weights have "
+            f"{classes}; it belongs to another model"
         )
     box_layers = weights.chain(f"{BOX}.fc{{}}.weight")
     pooling = f"MODEL.ROI_{'BOX' if c4 else 'MASK'}_HEAD.POOLER"
@@ -144,7 +145,7 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
     anchors = weights.shape(f"{RPN}.objectness_logits.weight")[0]
     if anchors != len(config.anchor_sizes[0]) * len(config.ratios):
         raise UsageError(
-            f"{weights.path}: it has {anchors} anchors per cell; give --config with "
+            f"{weights.path}: it has {counted(anchors, 'anchor')} per cell; give --config with "
             "MODEL.ANCHOR_GENERATOR.SIZES and ASPECT_RATIOS"
         )
     return config

@@ -11,6 +11,7 @@ from torch import nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata, Resize
+from stream.words import counted
 from stream_export.blocks.detections import MaskUpsample
 from stream_export.checkpoints.keras import read_keras
 from stream_export.checkpoints.weights import Weights, fits
@@ -62,7 +63,7 @@ def configure(
     per_cell = weights.shape("rpn_class_raw.weight")[0] // 2
     if per_cell != len(found.ratios):
         raise UsageError(
-            f"{weights.path}: it has {per_cell} anchors per cell; give --config "
+            f"{weights.path}: it has {counted(per_cell, 'anchor')} per cell; give --config "
             "RPN_ANCHOR_RATIOS=... with as many"
         )
     if len(found.anchor_sizes) != 5 or len(found.strides) != 5:

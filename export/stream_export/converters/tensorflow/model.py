@@ -10,6 +10,7 @@ import numpy as np
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata, Resize
+from stream.words import counted
 from stream_export.checkpoints.frozen import frozen_weights, without_import
 from stream_export.checkpoints.graphdef import GraphNode, read_graphdef
 from stream_export.checkpoints.prototext import Message, read_prototext
@@ -70,8 +71,8 @@ def configure(
     anchors = weights.shape(f"{FIRST_BOXES}/ClassPredictor.weight")[0] // 2
     if anchors != len(config.anchor_scales) * len(config.anchor_ratios):
         raise UsageError(
-            f"{weights.path}: it has {anchors} anchors per cell; give its pipeline.config with "
-            "--config"
+            f"{weights.path}: it has {counted(anchors, 'anchor')} per cell; give its "
+            "pipeline.config with --config"
         )
     return config
 
@@ -92,8 +93,8 @@ def _configured(config: TensorflowConfig, pipeline: Message, weights: Weights) -
     found = weights.shape(f"{SECOND_BOXES}/ClassPredictor.weight")[0] - 1
     if classes and classes != found:
         raise UsageError(
-            f"{pipeline.source}: it says {classes} classes, the graph has {found}; it belongs to "
-            "another model"
+            f"{pipeline.source}: it says {counted(classes, 'class', 'classes')}, the graph has "
+            f"{found}; it belongs to another model"
         )
     grid = "first_stage_anchor_generator.grid_anchor_generator"
     suppression = "second_stage_post_processing.batch_non_max_suppression"

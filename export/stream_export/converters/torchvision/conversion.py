@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata, Resize
+from stream.words import counted
 from stream_export.checkpoints.settings import Setting
 from stream_export.converters.torchvision.whole import (
     anchors_of,
@@ -250,8 +251,8 @@ def _bare(model: MaskRCNN, names: tuple[str, ...]) -> MaskRCNN:
     classes = getattr(scores, "out_features", len(names) + 1) - 1
     if classes != len(names):
         raise UsageError(
-            f"the model tells {classes} classes apart, without background, and there are "
-            f"{len(names)} names"
+            f"the model tells {counted(classes, 'class', 'classes')} apart, without background, "
+            f"and there {'is' if len(names) == 1 else 'are'} {counted(len(names), 'name')}"
         )
     return model
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata, Resize
+from stream.words import counted
 from stream_export.blocks.deformable import Deformable, DeformConv
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import load_weights
@@ -73,8 +74,8 @@ def configure(weights: Weights, request: Request) -> YolactConfig:
     plus = anchors == 9
     if rest or anchors not in (3, 9):
         raise ModelError(
-            f"{weights.path}: it has {anchors} anchors per cell; only YOLACT's three and "
-            "YOLACT++'s nine are supported"
+            f"{weights.path}: it has {counted(anchors, 'anchor')} per cell; only YOLACT's three "
+            "and YOLACT++'s nine are supported"
         )
     outputs, rest = divmod(weights.shape("prediction_layers.0.conf_layer.weight")[0], anchors)
     if rest or outputs < 2:

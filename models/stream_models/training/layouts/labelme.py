@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stream import rle
 from stream.errors import UsageError
+from stream.words import counted
 from stream_models.training.any_case import Folders, with_suffix
 from stream_models.training.data import Box, DataSet, Object, Picture
 from stream_models.training.forms import turn
@@ -216,10 +217,14 @@ def _outline(shape: dict[str, Any], size: tuple[int, int]) -> list[float] | NDAr
         raise BadLabelError("has something else than points in it")
     if kind == "polygon":
         if len(points) < 3:
-            raise BadLabelError(f"has {len(points)} points, and a polygon has three at least")
+            raise BadLabelError(
+                f"has {counted(len(points), 'point')}, and a polygon has three at least"
+            )
         return flat
     if len(points) != 2:
-        raise BadLabelError(f"is a {kind} of {len(points)} points, of which no mask can be made")
+        raise BadLabelError(
+            f"is a {kind} of {counted(len(points), 'point')}, of which no mask can be made"
+        )
     x1, y1, x2, y2 = flat
     if kind == "rectangle":
         return [x1, y1, x2, y1, x2, y2, x1, y2]

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from stream.errors import UsageError
+from stream.words import counted
 from stream_models.training.any_case import Folders
 from stream_models.training.data import Box, DataSet, Object, Picture, merge, part_of
 from stream_models.training.layout import Layout
@@ -190,8 +191,10 @@ def _read(folder: Path, settings: _Settings, pictures: list[Path | str]) -> Data
         )
     if unlabelled:
         data.notes.append(
-            f"{unlabelled} of {len(data.pictures)} pictures have no file of labels, and count as "
-            "pictures that show nothing of the classes"
+            f"{unlabelled} of {counted(len(data.pictures), 'picture')} "
+            f"{'has' if unlabelled == 1 else 'have'} no file of labels, and "
+            f"{'counts as one that shows' if unlabelled == 1 else 'count as pictures that show'} "
+            "nothing of the classes"
         )
     return data
 
@@ -227,7 +230,8 @@ def _shape(words: list[str], size: tuple[int, int]) -> tuple[Box, Mask | None]:
         raise BadLabelError("has something else than numbers in it")
     if len(values) < 4 or len(values) % 2:
         raise BadLabelError(
-            f"has {len(values)} numbers after the class; a polygon has pairs, a box has four"
+            f"has {counted(len(values), 'number')} after the class; a polygon has pairs, "
+            "a box has four"
         )
     if max(values) > 2.0:
         raise BadLabelError("has coordinates that are no shares of the picture (0 to 1)")
