@@ -57,7 +57,8 @@ def _describe(name: str, verbose: bool) -> None:
     _, metadata = open_model(path)
     names = metadata.names
     lines = [
-        f"{name}: {path}",
+        # Of a file its name says no more than was typed.
+        f"{name}: {metadata.origin if str(path) == name else path}",
         f"  {counted(len(names), 'class', 'classes')}: {', '.join(map(called, names))}",
         f"  accuracy: {_accuracy(metadata)}",
         f"  {metadata.precision}, {size_of(path) / 1e6:.1f} MB, licence {metadata.licence}",

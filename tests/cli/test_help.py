@@ -315,6 +315,14 @@ def test_models_lists_the_default(stream):
     assert "default" in result.out
 
 
+def test_models_says_of_a_file_where_it_comes_from_and_of_a_name_which_file_it_is(stream, bright):
+    first, classes, *_ = stream("models", bright).out.splitlines()
+    assert first == f"{bright}: made for tests"
+    assert "class" in classes
+    first, *_ = stream("models", "default").out.splitlines()
+    assert first.endswith(".onnx")
+
+
 def test_doctor_says_what_works_here(stream):
     result = stream("doctor")
     assert result.code == 0, result.err
