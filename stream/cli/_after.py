@@ -66,7 +66,7 @@ def advice(report: RunReport, model: ModelOptions, *, live: bool) -> str:
     infer = report.stages.get("infer")
     if infer is None or report.frames_out < _FEW or report.media_seconds <= 0:
         return ""
-    rate = report.frames_out / report.media_seconds
+    rate = (report.frames_out - 1) / report.media_seconds  # from the first frame to the last
     possible = 1e3 / infer.p50_ms if infer.p50_ms else rate  # a mean has pauses by Ctrl-Z in it
     if live:
         if possible >= rate / 3:

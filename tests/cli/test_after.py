@@ -25,7 +25,7 @@ def report(
         precision=precision,
         provider="CPU",
         outcome=Outcome(
-            Counts(frames_in=frames, written=frames, media_seconds=frames / rate),
+            Counts(frames_in=frames, written=frames, media_seconds=(frames - 1) / rate),
             frames / fps,
             0.1,
             interrupted=False,
@@ -54,6 +54,13 @@ def test_a_model_far_below_the_sources_rate_gets_advice(given, live, model, said
         assert words in hint
     for words in unsaid:
         assert words not in hint
+
+
+def test_the_rate_in_advice_is_the_video_s_own_for_few_frames_too():
+    few = replace(report(10, 30, 300), frames_out=30, media_seconds=29 / 30)
+    assert advice(few, ModelOptions(), live=False).startswith(
+        "10.0 frames a second are far below the video's 30;"
+    )
 
 
 def test_what_ctrl_z_paused_is_no_slowness(capsys):
