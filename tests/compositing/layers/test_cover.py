@@ -180,6 +180,24 @@ def test_an_arm_that_mask_and_box_lose_for_most_of_a_second_is_not_bare():
     assert (after[0] == clean[0])[10:150, 40:50].all()
 
 
+def test_an_arm_that_is_seen_for_a_fifth_of_a_second_is_not_bare_for_most_of_one():
+    painter, clean = Painter("hide"), samples(astronaut())
+    whole, cut = (40, 10, 140, 150), (66, 10, 140, 150)
+    for step, box in enumerate([cut] * 10 + [whole] * 5 + [cut] * 19):
+        after = shown(painter, ((box,), [1]), 0.04 * step)
+        if step >= 10:
+            assert (after[0] == clean[0])[inside((whole,))].mean() < 0.05, step
+
+
+def test_each_time_that_somebody_is_missed_is_reported_by_itself():
+    painter = Painter("hide")
+    for step in range(20):
+        shown(painter, None if step in (5, 6, 12) else ((BOX,), [1]), 0.04 * step)
+    assert painter.remarks == [
+        "in 3 frames an object was covered where it was last found: 0.20-0.24 s, 0.48 s"
+    ]
+
+
 def test_a_shoulder_that_takes_up_to_half_of_the_box_along_is_not_bare():
     clean, whole = samples(astronaut()), (40, 10, 140, 150)
     # The left or the lower half, with what masks' boxes vary by; and one that is no rest of it.
