@@ -301,6 +301,35 @@ def test_motion_is_measured_in_pictures_of_one_size_after_the_other():
         assert abs(np.median(inside) - 3) < 0.5
 
 
+def test_it_is_said_which_half_changed_and_who_is_in_it():
+    rng = np.random.default_rng(3)
+    before, other = (
+        cv2.resize(rng.integers(0, 256, (12, 16), np.uint8), (128, 96)) for _ in range(2)
+    )
+    masks = np.ones((4, 8, 8), np.float32)
+    # Above on the left, below on the left, above on the right and below on the right.
+    boxes = np.array([[8, 4, 40, 36], [8, 60, 40, 92], [80, 4, 120, 36], [80, 60, 120, 92]])
+    four = Instances(
+        boxes.astype(np.float32),
+        np.ones(4, np.float32),
+        np.zeros(4, np.int64),
+        masks,
+        picture_size=(96, 128),
+        class_names=("thing",),
+    )
+    for axis, latter, place, there in (
+        (0, False, np.s_[:48], [True, False, True, False]),
+        (0, True, np.s_[48:], [False, True, False, True]),
+        (1, False, np.s_[:, :64], [True, True, False, False]),
+        (1, True, np.s_[:, 64:], [False, False, True, True]),
+    ):
+        after = before.copy()
+        after[place] = other[place]
+        half = half_of_another_scene(before, after)
+        assert half == (axis, latter)
+        assert half.of(four).tolist() == there
+
+
 def test_a_half_that_changes_is_a_cut_only_beside_one_that_stands_still():
     rng = np.random.default_rng(3)
     before = cv2.resize(rng.integers(0, 256, (12, 16), np.uint8), (128, 96))
