@@ -244,8 +244,8 @@ class Driver:
             return
         if ended.error is not None:
             self._repute.failed((number, key), ended.node, ended.error)
-            if ended.unplaced:
-                self._outage.failure(ended.error)
+            if ended.unplaced or ended.unfetched:
+                self._outage.failure(ended.error, fetching=ended.unfetched)
             self._failed(ended, progress)
             return
         self._repute.done((number, key), ended.node)

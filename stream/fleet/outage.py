@@ -1,4 +1,4 @@
-"""When results cannot be put in their places any more, wherever they were made."""
+"""When films cannot be fetched any more, or results be put in their places, on any machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _LONGEST_PAUSE = 60.0
 
 
 class Outage:
-    """Whether results can be put in their places; where they cannot, one is tried at a time.
+    """Whether films come and results go where they belong; if not, one is tried at a time.
 
-    A bucket that is full, or that may not be written to, lets each film be done for nothing, as
+    Where credentials have run out, each film fails within a moment, and so would all that wait. A
+    bucket that is full, or that may not be written to, lets each film be done for nothing, as
     often as files are tried. A storage that is away for some minutes comes back.
 
     Args:
@@ -27,18 +28,23 @@ class Outage:
     def __init__(self, patience: float, clock: Callable[[], float]) -> None:
         self._patience, self._clock = patience, clock
         self._in_turn, self._limit = 0, _LEAST
-        self._why = ""
+        self._why, self._fetching = "", False
         self._since = self._next = 0.0
         self._pause = _PAUSE
 
     def success(self) -> None:
-        """Something was put in its place."""
+        """Something was fetched, done and put in its place."""
         self._in_turn, self._pause = 0, _PAUSE
 
-    def failure(self, why: str) -> None:
-        """A result could not be put in its place, although it was made."""
+    def failure(self, why: str, *, fetching: bool = False) -> None:
+        """A result could not be put in its place, although it was made.
+
+        Args:
+            why: in a sentence.
+            fetching: it is a film that could not be fetched, by no fault of its own.
+        """
         self._in_turn += 1
-        self._why = why
+        self._why, self._fetching = why, fetching
         now = self._clock()
         if not self._lasts:
             self._since = self._next = now
@@ -67,10 +73,14 @@ class Outage:
             return 0
         now = self._clock()
         if now - self._since > self._patience:
+            nothing = (
+                "no film could be fetched"
+                if self._fetching
+                else "no result could be put in its place"
+            )
             raise StreamError(
-                f"no result could be put in its place for {self._patience / 60:g} minutes, the "
-                f"last {self._in_turn} in turn ({self._why}); the same command goes on with the "
-                "rest"
+                f"{nothing} for {self._patience / 60:g} minutes, the last {self._in_turn} in turn "
+                f"({self._why}); the same command goes on with the rest"
             )
         return min(free, 1) if now >= self._next else 0
 
@@ -79,4 +89,5 @@ class Outage:
         """Why nothing goes on; "" where it does."""
         if not self._lasts:
             return ""
-        return f"results cannot be put in their places, so one is tried at a time: {self._why}"
+        cannot = "be fetched" if self._fetching else "have their results put in their places"
+        return f"films cannot {cannot}, so one is tried at a time: {self._why}"

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream.errors import SinkError
 from stream.fleet.between import Place
 from stream.fleet.parts import PartTask, Step
 from stream.fleet.places import exists, here
 from stream.fleet.results import results, with_targets
 from stream.fleet.steps import Made, Steps
 from stream.fleet.task import Done, Task
-from stream.fleet.transit import Life, at_hand
+from stream.fleet.transit import Life, UnfetchedError, at_hand
 from stream.run.kept import KeptLostError
 from stream.sinks._spliced import NotJoinableError
 
@@ -151,7 +152,11 @@ def kept_at_hand(place: str, scratch: Path, life: Life) -> Iterator[Path]:
         KeptLostError: it is not there.
         SourceError: the storage does not give it.
     """
-    if not exists(place):
+    try:
+        there = exists(place)
+    except SinkError as error:
+        raise UnfetchedError(str(error)) from error
+    if not there:
         raise KeptLostError(f"{place.rpartition('/')[2]}, which an earlier step wrote, is gone")
     with at_hand(place, scratch, life) as path:
         yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,28 @@ def storage_errors(kind: type[StreamError], sentence: str) -> Iterator[None]:
     except Exception as error:
         words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise kind(f"{sentence}: {words}") from error
+
+
+_OF_WHO_ASKS = {
+    "AccountProblem", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "InvalidSecurity",
+    "InvalidToken", "NotSignedUp", "RequestTimeTooSkewed", "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+}  # fmt: skip
+"""What S3 says where it gives nothing to whoever asks so, whatever is asked for."""
+
+
+def is_of_one(error: BaseException) -> bool:
+    """Whether what a storage says is of the one object: it is not there, or not for everybody.
+
+    Args:
+        error: of fsspec; where it stands for another of S3's library, that is its cause.
+    """
+    answer = getattr(error.__cause__ or error, "response", None)
+    if isinstance(answer, dict) and answer.get("Error", {}).get("Code") in _OF_WHO_ASKS:
+        return False
+    # S3 answers with these also to what it does not do for an object, such as one in cold storage.
+    own = (FileNotFoundError, PermissionError, IsADirectoryError)
+    return isinstance(error, own) or getattr(error, "errno", None) in (errno.EINVAL, errno.EPERM)
 
 
 def whole(place: str) -> str:

@@ -50,6 +50,7 @@ class Done:
         whole: whether a file that was cut is to be done at once from here on.
         lost: whether what an earlier step wrote is gone, so that the file must begin anew.
         unplaced: whether what failed is that results could not be put in their places.
+        unfetched: whether it is that the storage gave nothing, by no fault of the file's.
         remark: what is to be said of the file.
         serial: the task's.
     """
@@ -64,5 +65,6 @@ class Done:
     whole: bool = False
     lost: bool = False
     unplaced: bool = False
+    unfetched: bool = False
     remark: str = ""
     serial: int = 0

@@ -17,6 +17,7 @@ from stream.fleet.places import (
     STORAGE,
     filesystem,
     here,
+    is_of_one,
     is_remote,
     lists_at_once,
     shown,
@@ -49,6 +50,7 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
 
     Raises:
         SourceError: it cannot be fetched.
+        UnfetchedError: nor could others be from there.
     """
     if not is_remote(source):
         yield Path(source)
@@ -58,17 +60,39 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
     # Its own name, by which its results and its records are called.
     copy = here(folder, source)
     try:
-        with storage_errors(SourceError, f"{shown(source)} cannot be fetched"):
+        with _fetching(source):
             filesystem(source).get_file(source, str(copy), callback=_told(life))
         yield copy
     except StreamError as error:
         # Of a copy nobody knows.
         if str(copy) not in str(error):
             raise
-        raise SourceError(str(error).replace(str(copy), shown(source))) from error
+        kind = UnfetchedError if isinstance(error, UnfetchedError) else SourceError
+        raise kind(str(error).replace(str(copy), shown(source))) from error
     finally:
         copy.unlink(missing_ok=True)
         folder.rmdir()
+
+
+class UnfetchedError(SourceError):
+    """A storage does not give what it has, as where credentials have run out: no fault of a file's.
+
+    Args:
+        what: cannot be fetched, and why.
+    """
+
+
+@contextmanager
+def _fetching(source: str) -> Iterator[None]:
+    try:
+        with storage_errors(SourceError, f"{shown(source)} cannot be fetched"):
+            yield
+    except SourceError as error:
+        # Of a list of web servers each is another, of a bucket's objects all are behind one door.
+        in_storage = urlsplit(source).scheme in STORAGE
+        if in_storage and error.__cause__ is not None and not is_of_one(error.__cause__):
+            raise UnfetchedError(str(error)) from error
+        raise
 
 
 class UnplacedError(SinkError):

@@ -14,7 +14,7 @@ from stream.errors import SinkError, StreamError, refusal
 from stream.fleet.results import remarks_of, results, with_targets
 from stream.fleet.scratch import scratch, tidy
 from stream.fleet.task import Done, Task
-from stream.fleet.transit import at_hand
+from stream.fleet.transit import UnfetchedError, at_hand
 from stream.plugins import culprit
 from stream.scarcity import scarcity
 
@@ -77,7 +77,10 @@ class Worker:
 
             lost = isinstance(error, KeptLostError)
             unplaced = isinstance(error, SinkError) and error.by_place
-            done = replace(done, error=str(error), lost=lost, unplaced=unplaced)
+            unfetched = isinstance(error, UnfetchedError)
+            done = replace(
+                done, error=str(error), lost=lost, unplaced=unplaced, unfetched=unfetched
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the fleet goes on
             # The worker lives; another file need not have it.
             done = replace(done, error=str(refusal(error) or _fault(error)))

@@ -13,8 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 SLOW = 0.4
 """Seconds that a slow answer takes."""
 
+_ANSWERS = {
+    "500": (500, "InternalError"),
+    "503": (503, "SlowDown"),
+    "expired": (400, "ExpiredToken"),
+}
+
 Fault = Callable[[str, str, int], str]
-"""By method, path and how many requests came before: "", "500", "503", "slow", "reset", "half"."""
+"""By method, path and how many requests came before: "", "500", "503", "expired", "slow", "reset",
+"half"."""
 
 
 class FaultyStore:
@@ -41,8 +48,8 @@ class FaultyStore:
             def _pass(self) -> None:
                 body = self._body()
                 kind = store._next(self.command, self.path)
-                if kind in ("500", "503"):
-                    self._fail(int(kind))
+                if kind in _ANSWERS:
+                    self._fail(*_ANSWERS[kind])
                     return
                 if kind == "slow":
                     time.sleep(SLOW)
@@ -83,8 +90,7 @@ class FaultyStore:
                     continue
                 return b"".join(parts)
 
-            def _fail(self, status: int) -> None:
-                code = {500: "InternalError", 503: "SlowDown"}[status]
+            def _fail(self, status: int, code: str) -> None:
                 data = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/xml")

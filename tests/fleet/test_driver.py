@@ -239,10 +239,10 @@ def test_an_archive_that_fails_everywhere_is_tried_as_often_as_asked(tmp_path: P
 
 
 class _Bucket(Pool):
-    """Workers that end all at once, whose results a bucket takes or not."""
+    """Workers that end all at once, whose results a bucket takes or not, or gives films to."""
 
-    def __init__(self, count: int, takes: Callable[[int], bool]) -> None:
-        self._count, self._takes = count, takes
+    def __init__(self, count: int, takes: Callable[[int], bool], what: str = "unplaced") -> None:
+        self._count, self._takes, self._what = count, takes, what
         self._busy: list[Task] = []
         self.made = 0
         self.most: list[int] = []
@@ -257,9 +257,10 @@ class _Bucket(Pool):
         ended, self._busy = self._busy, []
         self.most += [len(ended)] if ended else []
         self.made += len(ended)
-        why = None if self._takes(self.made) else "b/a.mp4 cannot be written: QuotaExceeded"
+        why = None if self._takes(self.made) else "b/a.mp4 cannot be had: ExpiredToken"
+        failed = {self._what: bool(why)}
         return [
-            Done(one.number, "", 0.1, frames=1, error=why, unplaced=bool(why), serial=one.serial)
+            Done(one.number, "", 0.1, frames=1, error=why, serial=one.serial, **failed)
             for one in ended
         ]
 
@@ -270,27 +271,35 @@ class _Bucket(Pool):
         return
 
 
-def test_a_bucket_that_takes_nothing_more_does_not_let_every_film_be_done_for_nothing(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("what", "said", "noted"),
+    [
+        ("unplaced", "no result could be put", "films cannot have their results put in"),
+        ("unfetched", "no film could be fetched", "films cannot be fetched"),
+    ],
+)
+def test_a_bucket_that_takes_or_gives_nothing_more_does_not_let_every_film_fail(
+    what: str, said: str, noted: str, tmp_path: Path
 ) -> None:
     names = [f"{place}.mp4" for place in range(1000)]
     ledger = _ledger(tmp_path, names)
-    pool = _Bucket(4, lambda made: made <= 20)
+    pool = _Bucket(4, lambda made: made <= 20, what)
     notes: list[str] = []
-    with pytest.raises(StreamError, match=r"no result could be put .* for 10 minutes.*QuotaExc"):
+    with pytest.raises(StreamError, match=f"{said} .*for 10 minutes.*ExpiredToken"):
         _drive(ledger, pool, patience=600.0, on_progress=lambda one: notes.append(one.note))
     counts = ledger.counts()
     ledger.close()
     # Ten at least, of all workers at once; then one a minute, ever more seldom.
     assert pool.made < 20 + 12 + 20 and set(pool.most[9:]) == {1}
     assert counts[State.DONE] == 20 and counts[State.FAILED] == 0
-    assert "one is tried at a time: b/a.mp4 cannot be written: QuotaExceeded" in notes[-1]
+    assert notes[-1].startswith(noted)
+    assert notes[-1].endswith("so one is tried at a time: b/a.mp4 cannot be had: ExpiredToken")
 
 
 def test_a_storage_that_comes_back_is_given_all_again(tmp_path: Path) -> None:
     names = [f"{place}.mp4" for place in range(100)]
     ledger = _ledger(tmp_path, names)
-    pool = _Bucket(4, lambda made: not 20 < made <= 35)
+    pool = _Bucket(4, lambda made: not 20 < made <= 35, "unfetched")
     _, progress = _drive(ledger, pool, patience=600.0)
     ledger.close()
     assert progress.done == 100 and progress.failed == 0

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -184,7 +185,10 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultySto
     moto = pytest.importorskip("moto.server", reason="moto is the object store")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
-    faulty = FaultyStore(*server.get_host_and_port(), lambda method, path, count: "")
+    host, port = server.get_host_and_port()
+    # What another test has left there is in this process.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
+    faulty = FaultyStore(host, port, lambda method, path, count: "")
     given = {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -251,6 +255,28 @@ def test_an_object_store_that_fails_waits_and_breaks_off(
     said = run(*words, "--resume", code=1)
     _same_in_store(files, expected)
     assert "bad.mp4" in said and not [name for name in files.find("bucket") if "/." in name]
+
+
+def test_credentials_that_run_out_do_not_fail_the_archive(
+    store: FaultyStore, tmp_path: Path, model: Path
+) -> None:
+    clips = make_clips(tmp_path / "clips", 14, frames=2)
+    files = _bucket(clips)
+    got: set[str] = set()
+
+    def fault(method: str, path: str, count: int) -> str:
+        if method != "GET" or not path.partition("?")[0].endswith(".mp4"):
+            return ""
+        got.add(path)
+        return "expired" if len(got) > 2 else ""
+
+    store.fault = fault
+    words = (*_IN_STORE, "--model", model, "--retries", "3", "--patience", "0.05")
+    said = " ".join(run(*words, code=1).split())
+    assert "no film could be fetched for 0.05 minutes, the last" in said
+    store.fault = lambda method, path, count: ""
+    said = run(*words, "--resume")
+    assert len([name for name in files.find("bucket/masked") if name.endswith(".mp4")]) == 14
 
 
 def _same_in_store(files: Any, expected: dict[str, tuple[list[bytes], bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,7 +12,14 @@ import pytest
 from stream.errors import SinkError, SourceError
 from stream.fleet.finding import find
 from stream.fleet.places import exists
-from stream.fleet.transit import Result, at_hand, parts_folder, remove_leftovers, remove_parts
+from stream.fleet.transit import (
+    Result,
+    UnfetchedError,
+    at_hand,
+    parts_folder,
+    remove_leftovers,
+    remove_parts,
+)
 from tests.settling import DURABLE, Disk
 
 VIDEOS = frozenset([".mp4", ".mkv"])
@@ -70,6 +78,49 @@ def test_a_result_may_have_the_longest_and_oddest_of_names(name: str, tmp_path: 
     assert sorted(tmp_path.iterdir()) == sorted([*others, another])
     result.publish()
     assert Path(target).read_bytes() == b"half"
+
+
+def _of_s3(kind: type[Exception], code: str) -> Exception:
+    """As s3fs raises it: an error of Python's, caused by one of S3's library with the answer."""
+    error, cause = kind(code), Exception(code)
+    cause.response = {"Error": {"Code": code}}  # type: ignore[attr-defined]
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "of_all"),
+    [
+        (_of_s3(PermissionError, "ExpiredToken"), True),
+        (_of_s3(PermissionError, "InvalidAccessKeyId"), True),
+        (OSError(errno.EBUSY, "SlowDown"), True),
+        (OSError(errno.ENOSPC, "no space left here"), True),
+        (RuntimeError("could not connect"), True),
+        (TimeoutError(), True),
+        (_of_s3(PermissionError, "AccessDenied"), False),
+        (_of_s3(PermissionError, "InvalidObjectState"), False),
+        (OSError(errno.EINVAL, "InvalidRequest"), False),
+        (FileNotFoundError("a.mp4"), False),
+    ],
+    ids=lambda value: str(value) or type(value).__name__,
+)
+def test_a_film_that_cannot_be_fetched_and_storage_that_gives_none(
+    error: Exception,
+    of_all: bool,
+    memory: fsspec.AbstractFileSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The fleet goes on with other films after the one, and waits for the other."""
+
+    def refuse(*asked: object, **named: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(memory), "get_file", refuse)
+    with pytest.raises(SourceError) as raised, at_hand("memory://bucket/a.mp4", tmp_path):
+        pytest.fail("it was not fetched")
+    assert isinstance(raised.value, UnfetchedError) == of_all
+    assert "memory://bucket/a.mp4 cannot be fetched: " in str(raised.value)
 
 
 def test_storage_that_fails_is_a_sentence_and_nothing_is_changed(
