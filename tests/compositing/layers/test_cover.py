@@ -198,6 +198,15 @@ def test_each_time_that_somebody_is_missed_is_reported_by_itself():
     ]
 
 
+def test_a_box_that_moves_a_little_to_the_side_leaves_nothing_bare():
+    painter, clean = Painter("hide"), samples(astronaut())
+    before, after = (40, 10, 140, 150), (57, 10, 157, 150)
+    shown(painter, ((before,), [1]))
+    seen = shown(painter, ((after,), [1]), 0.04)
+    lost = inside((before,)) & ~inside((after,))
+    assert (seen[0] == clean[0])[lost].mean() < 0.05
+
+
 def test_a_shoulder_that_takes_up_to_half_of_the_box_along_is_not_bare():
     clean, whole = samples(astronaut()), (40, 10, 140, 150)
     # The left or the lower half, with what masks' boxes vary by; and one that is no rest of it.
