@@ -70,7 +70,9 @@ class _Sides:
         there: Array = self._shrunk(alpha) * np.float32(1 / 255)
         squares = [there * there, (1 - there) * (1 - there)]
         self._weights: Array = cv2.merge([one * one for one in squares])
-        self._totals = np.maximum(self._around(self._weights), _TINY)
+        totals = self._around(self._weights)
+        self._unknown: Array = totals < _TINY
+        self._totals = np.maximum(totals, _TINY)
 
     def _shrunk(self, plane: Samples) -> Array:
         return np.asarray(shrink_to(plane, self.size), np.float32)
@@ -81,8 +83,12 @@ class _Sides:
     def of(self, plane: Samples) -> NDArray[np.float32]:
         """The colours of both sides in a plane, float32 [h, w, 2]."""
         small = self._shrunk(plane)
-        sides = self._around(cv2.multiply(cv2.merge([small, small]), self._weights))
-        return np.asarray(cv2.divide(sides, self._totals), np.float32)
+        weighed = self._around(cv2.multiply(cv2.merge([small, small]), self._weights))
+        sides = np.asarray(cv2.divide(weighed, self._totals), np.float32)
+        # Of a faint speck alone nobody knows the colour; none at all would be green.
+        for one, other in ((0, 1), (1, 0)):
+            np.copyto(sides[..., one], sides[..., other], where=self._unknown[..., one])
+        return sides
 
 
 class _Rim:
