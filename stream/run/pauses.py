@@ -41,16 +41,23 @@ class Pauses:
 
 @contextmanager
 def pauses() -> Iterator[Pauses]:
-    """Counts them while the block runs, if this is the main thread and the system has such."""
+    """Counts them while the block runs, if this is the main thread and the system has such.
+
+    A handler that a program has of its own, as one that draws its terminal anew, is called too.
+    """
     found = Pauses()
-    if _GOES_ON is None or threading.current_thread() is not threading.main_thread():
+    before = None if _GOES_ON is None else signal.getsignal(_GOES_ON)
+    ours = threading.current_thread() is threading.main_thread()
+    if _GOES_ON is None or before is None or not ours:
         yield found
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
         found.go_on()
+        if callable(before):
+            before(number, frame)
 
-    before = signal.signal(_GOES_ON, handle)
+    signal.signal(_GOES_ON, handle)
     try:
         yield found
     finally:

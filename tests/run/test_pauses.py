@@ -26,12 +26,21 @@ def test_the_time_since_the_last_tick_is_a_pause_where_the_process_goes_on_again
 def test_the_signal_is_heard_and_given_back(monkeypatch):
     at = [0.0]
     monkeypatch.setattr(module, "Pauses", lambda: Pauses(lambda: at[0]))
-    before = signal.getsignal(signal.SIGCONT)
-    with pauses() as found:
-        at[0] = 12.0
-        signal.raise_signal(signal.SIGCONT)
-    assert found.seconds == 12.0
-    assert signal.getsignal(signal.SIGCONT) == before
+    heard = []
+
+    def own(number, frame):
+        heard.append(number)
+
+    before = signal.signal(signal.SIGCONT, own)
+    try:
+        with pauses() as found:
+            at[0] = 12.0
+            signal.raise_signal(signal.SIGCONT)
+        assert found.seconds == 12.0
+        assert heard == [signal.SIGCONT], "a program's own handler is called too"
+        assert signal.getsignal(signal.SIGCONT) is own
+    finally:
+        signal.signal(signal.SIGCONT, before)
 
 
 def test_in_another_thread_nothing_is_heard():
