@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -46,7 +46,9 @@ def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozense
     Raises:
         UsageError: a name that the model lacks; the message lists the nearest ones.
     """
-    parts = names_in(wanted) if isinstance(wanted, str) else wanted
+    parts: object = names_in(wanted) if isinstance(wanted, str) else wanted
+    if not isinstance(parts, Iterable):
+        raise UsageError(f"classes are named, such as 'person', not {parts!r}")
     by_name: dict[str, set[int]] = {}
     for index, known in enumerate(names):
         by_name.setdefault(known.casefold(), set()).add(index)

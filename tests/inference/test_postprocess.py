@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -213,8 +215,10 @@ def test_of_very_many_classes_a_hundred_are_listed() -> None:
         ("zebra", "no class 'zebra'; it has person, car, dog$"),
         ("", "list of classes is empty"),
         ([], "list of classes is empty"),
+        (3, "classes are named, such as 'person', not 3"),
+        ([3], "classes are named, such as 'person', not 3"),
     ],
 )
-def test_classes_that_the_model_lacks(wanted: str | list[str], message: str) -> None:
+def test_classes_that_the_model_lacks(wanted: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         class_indices(wanted, NAMES)
