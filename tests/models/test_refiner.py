@@ -376,6 +376,28 @@ def test_classes_are_asked_for_in_any_case_and_named_as_the_model_does(tmp_path,
     assert collect(data, Model(), tmp_path, ("person",), 0, lambda done, of: None)
 
 
+def test_the_command_shows_no_progress_of_what_is_done_already(tmp_path, monkeypatch):
+    from stream_models.training.refiner import run
+    from stream_models.training.refiner.loop import Progress
+
+    people(tmp_path / "data", 2)
+    steps: list[int] = []
+
+    def train(config, data, found, watch, tell):
+        for step in steps:
+            watch(Progress(step=step, share=step / 4, loss=0.5))
+        return run.Result(config.out / "refiner.onnx", {}, 0)
+
+    monkeypatch.setattr(run, "train", train)
+    # A run that is at its end, and one that has its samples.
+    for done, told in (([], set()), ([3, 4], {"the refiner learns"})):
+        steps[:] = done
+        result = asked(tmp_path, "--steps", "4")
+        assert result.exit_code == 0, result.output
+        bars = [line.split("  ")[0] for line in result.output.splitlines() if "%" in line]
+        assert {one.partition(":")[0].partition(" ━")[0] for one in bars} == told
+
+
 @pytest.mark.slow
 def test_the_command_trains_from_pictures_to_the_file(tmp_path, monkeypatch):
     people(tmp_path / "data", 14)

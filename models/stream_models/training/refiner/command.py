@@ -134,16 +134,22 @@ def train_refiner_command(
         TextColumn("{task.fields[told]}"),
     )
     with Progress(*columns, console=console) as bar:
-        looking = bar.add_task("the model looks", total=1.0, told="")
-        learning = bar.add_task("the refiner learns", total=1.0, told="")
+        # Of a run that is taken up either may have nothing to do any more.
+        looking, learning = (
+            bar.add_task(what, start=False, visible=False, total=1.0, told="")
+            for what in ("the model looks", "the refiner learns")
+        )
 
         def found(done: int, of: int) -> None:
-            bar.update(looking, completed=done, total=of, told=f"picture {done} of {of}")
+            bar.start_task(looking)
+            told = f"picture {done} of {of}"
+            bar.update(looking, completed=done, total=of, told=told, visible=True)
             spoken.say(f"the model looks: picture {done} of {of}", last=done == of)
 
         def watch(state: State) -> None:
             told = f"batch {state.step}, loss {state.loss:.3f}"
-            bar.update(learning, completed=state.share, told=told)
+            bar.start_task(learning)
+            bar.update(learning, completed=state.share, told=told, visible=True)
             spoken.say(
                 f"the refiner learns: {told}, {min(state.share, 1):.0%}", last=state.share >= 1.0
             )
