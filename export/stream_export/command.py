@@ -163,7 +163,10 @@ def quantize(
     pictures: Annotated[int, typer.Option(min=1, help="To calibrate on.")] = 48,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Names of nodes that stay in float; may be repeated."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Names of nodes that stay in float beside the last layers; may be repeated.",
+        ),
     ] = None,
     symmetric: Annotated[
         bool, typer.Option(help="Activations as TensorRT wants them; slower on CPUs.")
@@ -175,14 +178,14 @@ def quantize(
     from stream_export.progress import pictures_of
     from stream_export.tools.agreement import picture_files
     from stream_export.tools.inspect import announce
-    from stream_export.tools.quantize import quantize_file
+    from stream_export.tools.quantize import SENSITIVE, quantize_file
 
     check_output(output, model, overwrite=overwrite)
     with pictures_of("calibrating", len(picture_files(images, pictures))) as watch:
         quantize_file(
             *(model, images, output),
             pictures=pictures,
-            exclude=exclude,
+            exclude=(*SENSITIVE, *(exclude or ())),
             symmetric=symmetric,
             watch=watch,
         )

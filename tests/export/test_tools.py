@@ -330,10 +330,27 @@ def test_quantising_says_at_which_picture_it_is(tmp_path):
         cv2.imwrite(str(tmp_path / "pictures" / f"{number}.png"), np.full((32, 32, 3), 99, "u1"))
     save_model(_tiny(), tmp_path / "it.onnx")
     words = ["quantize", str(tmp_path / "it.onnx"), "--images", str(tmp_path / "pictures")]
-    words += ["--exclude", "none", "--pictures", "2", "-o", str(tmp_path / "int8.onnx")]
+    words += ["--pictures", "2", "-o", str(tmp_path / "int8.onnx")]
     told = CliRunner().invoke(command.build(), words)
     assert told.exit_code == 0, told.exception
     assert told.stderr.splitlines() == ["calibrating: picture 1 of 2"]
+
+
+def test_what_is_left_out_of_quantising_is_so_beside_the_last_layers(tmp_path, monkeypatch):
+    from stream_export.tools import quantize
+
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "it.png").touch()
+    save_model(_tiny(), tmp_path / "it.onnx")
+    asked, written = [], []
+    monkeypatch.setattr(quantize, "quantize_file", lambda *_, exclude, **__: asked.append(exclude))
+    monkeypatch.setattr("stream_export.tools.inspect.announce", written.append)
+    words = ["quantize", str(tmp_path / "it.onnx"), "--images", str(tmp_path / "pictures")]
+    words += ["-o", str(tmp_path / "int8.onnx")]
+    for more in ([], ["--exclude", "stem/", "--exclude", "fpn"]):
+        told = CliRunner().invoke(command.build(), [*words, *more])
+        assert told.exit_code == 0, told.exception
+    assert asked == [quantize.SENSITIVE, (*quantize.SENSITIVE, "stem/", "fpn")]
 
 
 def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
