@@ -468,6 +468,8 @@ def test_what_cannot_be_quantised_or_halved_says_why():
         quantize_model(_tiny(), [picture], exclude=("backbone",))
     with pytest.raises(UsageError, match="is no pattern"):
         quantize_model(_tiny(), [picture], exclude=("(",))
+    with pytest.raises(UsageError, match="--exclude 'nosuch': no node's name has it"):
+        quantize_model(_tiny(), [picture], exclude=("backbone", "nosuch"))
     with pytest.raises(ModelError, match="too large for half"):
         half_model(_tiny(weight=1e9))
 

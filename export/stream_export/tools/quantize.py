@@ -24,6 +24,7 @@ from onnxruntime.quantization import (
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import INPUT, Resize
 from stream.inference.preprocess import Preprocessor
+from stream.words import some_of
 from stream_export.graph import widened
 from stream_export.metadata import check_contract, load_model, save_model, write_metadata
 from stream_export.tools.agreement import read_pictures
@@ -100,7 +101,8 @@ def quantize_model(
 
     Raises:
         ModelError: it is quantised already, or nothing in it can be.
-        UsageError: no pictures, nothing is found in any of them, or a pattern that is none.
+        UsageError: no pictures, nothing is found in any of them, or a pattern that is none or that
+            no node has.
     """
     metadata = check_contract(model)
     if metadata.precision != "float32":
@@ -170,6 +172,15 @@ def _quantisable(graph: onnx.GraphProto, exclude: Sequence[str]) -> list[onnx.No
         patterns = [re.compile(pattern) for pattern in exclude]
     except re.error as error:
         raise UsageError(f"--exclude: {error.pattern!r} is no pattern ({error})") from error
+    for pattern in patterns:
+        named = any(pattern.search(node.name) for node in graph.node)
+        # The usual ones are for networks of every origin.
+        if not named and pattern.pattern not in SENSITIVE:
+            layers = [node.name for node in graph.node if node.op_type in _PRODUCTS]
+            raise UsageError(
+                f"--exclude {pattern.pattern!r}: no node's name has it; layers are called "
+                f"{some_of(layers, 6)}"
+            )
     constants = {item.name for item in graph.initializer}
     maps: set[str] = set()
     chosen = []
