@@ -294,6 +294,16 @@ def long(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def heard():
+    """Programs that are started hear of a closed terminal, also where tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if os.name == "posix" else None
+    yield
+    if before is not None:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 @pytest.mark.parametrize(
     "signals",
