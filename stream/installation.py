@@ -210,8 +210,7 @@ def _being_imported(error: BaseException) -> str | None:
     at = error.__traceback__
     while at is not None:
         module = str(at.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        imports = at.tb_frame.f_code.co_name == "<module>" and module not in _OURS
-        if imports and not module.startswith("importlib"):
+        if at.tb_frame.f_code.co_name == "<module>" and module not in _OURS:
             return module
         at = at.tb_next
     return None
@@ -260,10 +259,11 @@ def _requirements() -> Mapping[str, tuple[str, bool]]:
     found: dict[str, tuple[str, bool]] = {}
     for line in lines:
         one = Requirement(line)
-        here = one.marker is None or one.marker.evaluate({"extra": ""})
-        if here or "extra" in str(one.marker):
-            written, extra = found.get(one.name, (f"{one.name}{one.specifier}", True))
-            found[one.name] = (f"{one.name}{one.specifier}", False) if here else (written, extra)
+        written = f"{one.name}{one.specifier}"
+        if one.marker is None or one.marker.evaluate({"extra": ""}):
+            found[one.name] = written, False
+        elif "extra" in str(one.marker):
+            found.setdefault(one.name, (written, True))
     return found
 
 
