@@ -56,7 +56,6 @@ _TOKEN_HINT = (
     "; if Ray asks for a token there, as its newer releases do by themselves, set "
     "RAY_AUTH_MODE=token here, with the head's ~/.ray/auth_token in this home folder"
 )
-_INSTALL = "in stream's checkout: pip install '.[fleet]'"
 
 
 class ToLog(io.TextIOBase):
@@ -145,7 +144,7 @@ class RayPool(WatchedPool[Any]):
         clock: seconds that only go forward.
 
     Raises:
-        UsageError: Ray is not installed, does not answer, or no machine has what a worker needs.
+        UsageError: Ray does not answer, or no machine has what a worker needs.
     """
 
     def __init__(
@@ -157,10 +156,8 @@ class RayPool(WatchedPool[Any]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(need, look_every=_LOOK_EVERY, clock=clock)
-        try:
-            import ray
-        except ImportError as error:
-            raise UsageError(f"a fleet on many machines needs Ray; {_INSTALL}") from error
+        import ray  # whoever asks for it has made sure that it is there
+
         # It would report its use, and warns on standard error of what is no news to a user.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
