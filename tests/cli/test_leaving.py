@@ -187,6 +187,21 @@ main()
     assert told.read_text() == "0 True"
 
 
+def outcome_of(folder, *words, **streams):
+    """What Python with these words ends with, and says on standard error."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env=environment(),
+        text=True,
+        timeout=120,
+        check=False,
+        **streams,
+    )
+    return done.returncode, done.stderr
+
+
 def test_records_are_refused_where_standard_output_is_closed(clip, nothing, tmp_path):
     script = f"""
 import os, sys
@@ -195,16 +210,7 @@ from stream.cli import main
 sys.argv = ["stream", "file", {str(clip)!r}, "--model", {str(nothing)!r}, "--records", "-"]
 main()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        stderr=subprocess.PIPE,
-        cwd=tmp_path,
-        env=environment(),
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (
+    assert outcome_of(tmp_path, "-c", script) == (
         1,
         "stream: there is no standard output to write records to\n",
     )
@@ -216,18 +222,11 @@ def test_a_full_device_is_not_called_a_closed_one(clip, nothing, tmp_path):
         pytest.skip("there is no /dev/full")
     for asked in (("--records", "-"), ("-o", "-", "--format", "mkv")):
         with full.open("w") as out:
-            done = subprocess.run(
-                [sys.executable, "-m", "stream", "file", clip, "--model", nothing, *asked],
-                stdout=out,
-                stderr=subprocess.PIPE,
-                cwd=tmp_path,
-                env=environment(),
-                text=True,
-                timeout=120,
-                check=False,
+            found = outcome_of(
+                *(tmp_path, "-m", "stream", "file", clip, "--model", nothing, *asked), stdout=out
             )
         words = "stream: standard output cannot be written: No space left on device\n"
-        assert (done.returncode, done.stderr) == (1, words), asked
+        assert found == (1, words), asked
 
 
 def models_listed(environ):
