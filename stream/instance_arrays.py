@@ -100,6 +100,22 @@ def amended(found: _Arrays) -> dict[str, object]:
     return changed
 
 
+def with_fields(found: Found, **fields: object) -> Found:
+    """As `dataclasses.replace`, where what is new was made of fields that were looked at already.
+
+    Nothing is looked at again, which takes five times as long and is done several times a frame.
+
+    Args:
+        found: has all other fields.
+        fields: by name, of the types and lengths that belong there.
+    """
+    made = object.__new__(type(found))
+    for name in found.__dataclass_fields__:
+        value = fields[name] if name in fields else getattr(found, name)
+        object.__setattr__(made, name, value)
+    return made
+
+
 def class_names(given: Sequence[str]) -> tuple[str, ...]:
     """The names as a tuple; one that is given is given back.
 

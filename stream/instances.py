@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream import rle
 from stream.detections import from_supervision, to_supervision
 from stream.instance import Instance, same
-from stream.instance_arrays import amended, joinable, picked, ranked, sides_of
+from stream.instance_arrays import amended, joinable, picked, ranked, sides_of, with_fields
 from stream.instance_arrays import class_names as named
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
@@ -322,7 +322,7 @@ class Instances:
     def select(self, index: Several) -> Instances:
         """The instances that a boolean mask, places or a slice picks, in that order."""
         index = picked(index)
-        return replace(
+        return with_fields(
             self,
             boxes=self.boxes[index],
             scores=self.scores[index],

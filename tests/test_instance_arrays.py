@@ -7,6 +7,7 @@ import pytest
 
 import stream
 from stream import Instances
+from stream.instance_arrays import amended, with_fields
 
 GIVEN = {
     "boxes": np.array([[4, 6, 30, 40], [20, 10, 60, 44]], np.float32),
@@ -184,3 +185,24 @@ def test_what_is_joined_keeps_its_names_and_its_masks():
         WANTED.joined([replace(WANTED, class_names=("person", "car"))])
     with pytest.raises(ValueError, match="masks of 8x8 and 28x28 cells"):
         WANTED.joined([replace(WANTED, masks=np.ones((2, 28, 28)))])
+
+
+@pytest.mark.parametrize(
+    "index", [[], [1], [1, 0], [-1], [True, False], slice(1), slice(None, None, -1)]
+)
+def test_what_is_picked_is_what_it_must_be_without_another_look(index):
+    chosen = WANTED.select(index)
+    assert not amended(chosen)
+    places = np.arange(2)[index] if index else np.zeros(0, np.int64)
+    picked = {name: GIVEN[name][places] for name in DTYPES}
+    assert chosen == Instances(**GIVEN | picked)
+
+
+def test_some_fields_are_exchanged_and_all_others_are_the_same_arrays():
+    other = with_fields(WANTED, scene=3, track_ids=None)
+    assert (other.scene, other.track_ids) == (3, None)
+    assert replace(other, scene=0, track_ids=WANTED.track_ids) == WANTED
+    assert all(
+        getattr(other, name) is getattr(WANTED, name) for name in ("boxes", "masks", "unsure")
+    )
+    assert (WANTED.scene, WANTED.track_ids is None) == (0, False)

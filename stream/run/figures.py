@@ -43,15 +43,24 @@ class Job:
             nobody asked for any.
     """
 
-    __slots__ = ("_fate", "_figures", "_holders", "_out", "frame", "inferred")
+    __slots__ = ("_fate", "_figures", "_holders", "_out", "_size", "frame", "inferred")
 
     def __init__(self, frame: Frame, figures: Figures) -> None:
         self.frame = frame
         self.inferred = True
+        self._size: int | None = None
         self._figures = figures
         self._fate = Fate.DROPPED
         self._holders = 1
         self._out = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that its picture takes."""
+        # Asked for again with each frame that comes while it waits.
+        if self._size is None:
+            self._size = sum(plane.buffer_size for plane in self.frame.image.planes)
+        return self._size
 
     def hold(self, holders: int = 1) -> None:
         """So many more outputs have it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stream.errors import StreamError
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
+from stream.instance_arrays import with_fields
 from stream.instances import Instances
 from stream.motion.flow import Grey
 from stream.motion.scenes import Scenes, small_of
@@ -104,7 +105,7 @@ class Finder:
         found = self.detector.postprocess(raw, prepared, self._least_of(covers=covers))
         if covers:
             # `follow` may come after layers that cover were chosen; these were looked for before.
-            found = replace(found, unsure=found[:0])
+            found = with_fields(found, unsure=found[:0])
         if self.tracker is None:
             return found, None
         pixels, where = prepared.pixels()[0], prepared.geometry
@@ -116,7 +117,7 @@ class Finder:
 
     def placed(self, found: Instances, small: Grey | None) -> Instances:
         """What `look` gave with the scene that it belongs to; called in order."""
-        return found if small is None else replace(found, scene=self._scenes(small))
+        return found if small is None else with_fields(found, scene=self._scenes(small))
 
     def _least_of(self, *, covers: bool) -> float | None:
         """The lowest score of a candidate; None for the detector's own threshold."""
@@ -129,7 +130,7 @@ class Finder:
         least = self._least_of(covers=covers)
         least = self.detector.threshold if least is None else least
         kept = found.select(found.scores >= least)
-        return self.placed(replace(kept, unsure=found[:0]) if covers else kept, small)
+        return self.placed(with_fields(kept, unsure=found[:0]) if covers else kept, small)
 
     def follow(
         self,
@@ -154,7 +155,7 @@ class Finder:
             candidates.select(candidates.scores >= least), seconds, threshold, known
         )
         others = unsure.unsure_of(candidates, shown, threshold, following, self.doubt)
-        return replace(shown, unsure=others)
+        return with_fields(shown, unsure=others)
 
     def _track(
         self,
@@ -164,7 +165,7 @@ class Finder:
         following: Sequence[tuple[float, Instances]],
     ) -> Instances:
         if self.tracker is None:
-            return replace(candidates, unsure=None)
+            return with_fields(candidates, unsure=None)
         size = candidates.picture_size
         self._resized += self._size is not None and size != self._size
         self._size = size
@@ -177,4 +178,4 @@ class Finder:
                 f"the tracker {type(self.tracker).__name__} gave {type(shown).__name__}, where "
                 "Instances are shown"
             )
-        return replace(shown, colours=None, scene=0, unsure=None)
+        return with_fields(shown, colours=None, scene=0, unsure=None)

@@ -12,7 +12,7 @@ from stream.motion.flow import Grey
 from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator
 from stream.run.figures import Fate, Job, Work
-from stream.run.room import MOST_HELD, bytes_of
+from stream.run.room import MOST_HELD
 from stream.run.unsure import anybody, doubting
 from stream.timing import timed
 
@@ -98,12 +98,11 @@ class Held:
             grey: its small grey picture.
             asked: whether the model looks at it, so that others wait for it.
         """
-        size = bytes_of(job.frame.image)
-        if not asked and self._bytes + size > MOST_HELD:
+        if not asked and self._bytes + job.size > MOST_HELD:
             self.left_out += 1
             job.settle(Fate.DROPPED)
             return
-        self._bytes += size
+        self._bytes += job.size
         self._line.append(_Waiting(job, grey))
 
     def put_after(self, packets: Passthrough) -> Iterator[Work]:
@@ -161,7 +160,7 @@ class Held:
 
     def _leave(self, *, fine: bool) -> Iterator[Work]:
         last, first = self._line[-1], self._line.popleft()
-        self._bytes -= bytes_of(first.job.frame.image)
+        self._bytes -= first.job.size
         late = last.job.frame.pts_seconds - first.job.frame.pts_seconds
         self.longest = max(self.longest, late)
         while len(self._keys) > 1 and self._keys[1].index <= first.index:

@@ -9,8 +9,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
 
-import av
-
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
@@ -19,7 +17,6 @@ from stream.motion.propagator import Propagator, is_cut, is_partly_cut
 from stream.run.figures import Job, Work
 from stream.run.finder import Finder
 from stream.run.inference_pool import Answer, InferencePool
-from stream.run.room import bytes_of
 from stream.run.schedule import Ahead, Schedule
 from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
@@ -137,7 +134,7 @@ class LookAhead(Schedule):
             grey = small_grey(job.frame.image)
             before, self._before = self._before, grey
             apart = before is not None and is_partly_cut(before, grey)
-            key = self._is_key(before, grey, _room(job.frame.image)) or apart
+            key = self._is_key(before, grey, _room(job)) or apart
             self._since_key = 0 if apart else self._since_key
         inference = self._inferences.submit(job) if key else None
         with self._lock:
@@ -274,9 +271,9 @@ def _let_go(items: list[Work]) -> Iterator[Work]:
         yield items.pop()
 
 
-def _room(picture: av.VideoFrame) -> int:
-    """How many pictures like this one may wait for the next inference, at least 1."""
-    return max(1, _MOST_WAITING // bytes_of(picture))
+def _room(job: Job) -> int:
+    """How many frames like this one may wait for the next inference, at least 1."""
+    return max(1, _MOST_WAITING // job.size)
 
 
 def _moved(propagator: Propagator, job: Job, grey: Grey) -> Instances | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.instance_arrays import with_fields
 from stream.instances import Instances
 from stream.kernels import compiled
 
@@ -51,7 +50,7 @@ def with_colours(
         )
     shares = counted.astype(np.float32)
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    return replace(instances, colours=shares)
+    return with_fields(instances, colours=shares)
 
 
 def _counted(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stream.instance_arrays import amended
 from stream.instances import Instances
 
 THRESHOLD = 0.5
@@ -39,6 +40,7 @@ class Fed:
         """What it shows of the next picture: identity by box."""
         self.seconds += self.step
         shown = self.tracker.update(found(*objects), self.seconds, THRESHOLD)
+        assert not amended(shown)
         boxes = map(tuple, shown.boxes.tolist())
         return dict(zip(boxes, shown.track_ids.tolist(), strict=True))
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stream import kernels
+from stream.instance_arrays import amended
 from stream.tracking import appearance
 from stream.tracking.appearance import alike, with_colours
 from tests.tracking.objects import LEFT, RIGHT, found, moved
@@ -20,6 +21,7 @@ def picture(left=(200, 30, 30), right=(30, 30, 200), size=(120, 160)):
 def test_objects_of_one_colour_are_alike_and_others_are_not():
     both = with_colours(found((LEFT, 0.9), (RIGHT, 0.8)), picture())
     assert both.colours.shape[0] == 2
+    assert not amended(both)
     np.testing.assert_allclose(both.colours.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(alike(both.colours, both.colours), np.eye(2), atol=1e-5)
     turned = with_colours(found((RIGHT, 0.9)), picture(right=(200, 30, 30)))

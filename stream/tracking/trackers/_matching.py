@@ -100,8 +100,9 @@ class Matching:
         moved = speeds * coasting[:, None]
         # Where each is expected, then where each was, as both are compared with all candidates.
         self._places = np.concatenate([last + np.concatenate([moved, moved], axis=1), last])
-        self._expected, self._last = np.vsplit(self._places, 2)
-        self._met, self._stood = np.hsplit(box_iou(candidates.boxes, self._places), 2)
+        self._last = last
+        both = box_iou(candidates.boxes, self._places)
+        self._met, self._stood = both[:, : len(known)], both[:, len(known) :]
         self._speeds = speeds
         elsewhere = np.array([one.scene != candidates.scene for one in known])
         self._distant = elsewhere | (self._gone > memory)
@@ -130,7 +131,7 @@ class Matching:
             (sure, None, _SAME_FAR),
             (~doubted, present & numbered, _SAME_FAINT),
         ):
-            free_rows = [row for row in np.flatnonzero(rows).tolist() if row not in found]
+            free_rows = [row for row in rows.nonzero()[0].tolist() if row not in found]
             free = [
                 column
                 for column in range(len(self._known))
@@ -215,7 +216,8 @@ class Matching:
     def _overlaps(self, share: NDArray[np.float32]) -> NDArray[np.float32]:
         # Who turned round or stopped is nearer to where he was than to where he was heading.
         found = buffered_iou(self._candidates.boxes, self._places, np.concatenate([share, share]))
-        return np.maximum(*np.hsplit(found, 2))
+        count = len(self._known)
+        return np.maximum(found[:, :count], found[:, count:])
 
     def _weights(self) -> NDArray[np.float32]:
         """How each candidate's overlaps with the known ones weigh, by class, colours and scene."""

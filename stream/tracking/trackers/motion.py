@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.instance_arrays import with_fields
 from stream.instances import Instances
 from stream.tracking.association import united
 from stream.tracking.base import ROUNDING, Elapsed, Sizes, Tracker, remembered
@@ -115,7 +116,7 @@ class Motion(Tracker):
                 del found[index]
                 continue
             one.take(candidates, index, seconds, sure=bool(sure[index]))
-        for index in np.flatnonzero(sure).tolist():
+        for index in sure.nonzero()[0].tolist():
             there = found.get(index)
             if there is not None and there.identity:
                 continue
@@ -210,7 +211,7 @@ class _Seen:
             mask, box = united(there, whole, part)
             masks, boxes = there.masks.copy(), there.paste_boxes.copy()
             masks[whole], boxes[whole] = mask, box
-            there = dataclasses.replace(there, masks=masks, mask_boxes=boxes)
+            there = with_fields(there, masks=masks, mask_boxes=boxes)
         return there.masks, there.paste_boxes
 
     def shown(self) -> Instances:
@@ -220,7 +221,7 @@ class _Seen:
         objects = [self.found[index] for index in shown]
         chosen = self.candidates.select(np.array(shown, np.int64))
         reach = boxes[shown]
-        return dataclasses.replace(
+        return with_fields(
             chosen,
             labels=np.array([one.label for one in objects], np.int64),
             track_ids=np.array([one.identity for one in objects], np.int64),

@@ -65,7 +65,7 @@ def test_it_is_expected_where_its_speed_takes_it_and_slower_by_and_by():
     for gone, ahead in ((0.0, 0.0), (0.7, 0.7 * (1 - np.exp(-1))), (7.0, 0.7)):
         one = matching([known(LEFT, velocity=(30, -10))], (LEFT, 0.9), gone=gone)
         wanted = np.array(LEFT) + np.tile((30 * ahead, -10 * ahead), 2)
-        np.testing.assert_allclose(one._expected, [wanted], atol=0.01)
+        np.testing.assert_allclose(one._places[:1], [wanted], atol=0.01)
 
 
 DRIVER = (60.0, 40.0, 80.0, 60.0)  # 20 pixels large, in a picture of 160 x 90: the edge is 1.8 wide
