@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
+class Measures(NamedTuple):
+    """How large an object is, and where.
+
+    Attributes:
+        area: how many pixels of the picture are the object's.
+        centroid: the mean of their centres, x and y in pixels; None where there is none.
+    """
+
+    area: int
+    centroid: tuple[float, float] | None
+
+
 class Shape(NamedTuple):
     """What there is to say of an object's pixels.
 
@@ -59,30 +71,33 @@ class Instance:
     @property
     def area(self) -> int:
         """Pixels of the picture that are the object's."""
-        pasted = self._pasted()
+        pasted = self.part()
         return 0 if pasted is None else int(np.count_nonzero(pasted[1]))
 
     @property
     def centroid(self) -> tuple[float, float] | None:
         """The mean of its pixels' centres, x and y in pixels; None where it has no pixel."""
-        return self.shape().centroid
+        return self.measures().centroid
+
+    def measures(self) -> Measures:
+        """Area and centroid at once."""
+        return _measured(self.part())
 
     def shape(self) -> Shape:
         """Area, centroid and run lengths at once: the mask is pasted only once for them."""
-        window, inside = self._pasted() or ((0, 0, 0, 0), np.zeros((0, 0), np.bool_))
-        columns, rows = np.count_nonzero(inside, axis=0), np.count_nonzero(inside, axis=1)
-        area = int(columns.sum())
-        centroid = None
-        if area:
-            x = float(columns @ np.arange(len(columns))) / area + window[2] + 0.5
-            y = float(rows @ np.arange(len(rows))) / area + window[0] + 0.5
-            centroid = x, y
-        return Shape(area, centroid, rle.encode(inside, window, self.picture_size))
+        part = self.part()
+        window, inside = part or ((0, 0, 0, 0), np.zeros((0, 0), np.bool_))
+        return Shape(*_measured(part), rle.encode(inside, window, self.picture_size))
+
+    def part(self) -> tuple[Window, NDArray[np.bool_]] | None:
+        """The part of the picture that the mask lies in, and bool of its size; None for none."""
+        height, width = self.picture_size
+        return paste_mask(self.mask, self.mask_box, width, height, self.mask_threshold)
 
     def full_mask(self) -> NDArray[np.bool_]:
         """The mask at full picture size, bool [H, W]."""
         full = np.zeros(self.picture_size, np.bool_)
-        pasted = self._pasted()
+        pasted = self.part()
         if pasted is not None:
             (top, bottom, left, right), inside = pasted
             full[top:bottom, left:right] = inside
@@ -90,16 +105,12 @@ class Instance:
 
     def polygons(self, tolerance: float = 0.0) -> list[Ring]:
         """Its outlines; see `Instances.polygons`."""
-        pasted = self._pasted()
+        pasted = self.part()
         return [] if pasted is None else rings(pasted[1], pasted[0], tolerance)
 
     def rle(self) -> rle.Rle:
         """Its mask in COCO's run lengths; see `Instances.rle`."""
         return self.shape().rle
-
-    def _pasted(self) -> tuple[Window, NDArray[np.bool_]] | None:
-        height, width = self.picture_size
-        return paste_mask(self.mask, self.mask_box, width, height, self.mask_threshold)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -110,6 +121,19 @@ class Instance:
         track = "" if self.track_id is None else f" #{self.track_id}"
         box = ", ".join(f"{side:.1f}" for side in self.box.tolist())
         return f"Instance({self.name}{track}, {self.score:.3f}, box [{box}])"
+
+
+def _measured(part: tuple[Window, NDArray[np.bool_]] | None) -> Measures:
+    if part is None:
+        return Measures(0, None)
+    (top, _, left, _), inside = part
+    columns, rows = np.count_nonzero(inside, axis=0), np.count_nonzero(inside, axis=1)
+    area = int(columns.sum())
+    if not area:
+        return Measures(0, None)
+    x = float(columns @ np.arange(len(columns))) / area + left + 0.5
+    y = float(rows @ np.arange(len(rows))) / area + top + 0.5
+    return Measures(area, (x, y))
 
 
 def same(one: DataclassInstance, other: DataclassInstance) -> bool:

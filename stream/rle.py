@@ -47,9 +47,11 @@ def encode(inside: NDArray[np.bool_], window: Window, size: tuple[int, int]) -> 
     """
     height, width = size
     top, bottom, left, right = window
-    columns = np.zeros((right - left, bottom - top + 2), np.int8)
+    # An empty row above and below, so that no run goes on from a column to the next.
+    columns = np.zeros((right - left, bottom - top + 2), np.bool_)
     columns[:, 1:-1] = inside.T
-    column, row = np.nonzero(np.diff(columns, axis=1))
+    flat = columns.reshape(-1)
+    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), bottom - top + 2)
     # Beginnings and ends in turns. A run that goes on at the top of the next column is one.
     edges = (left + column) * height + top + row
     joined = 2 * np.flatnonzero(edges[1:-1:2] == edges[2::2]) + 1
@@ -69,6 +71,55 @@ def decode(rle: AnyRle) -> NDArray[np.bool_]:
     Raises:
         UsageError: it has no size or no counts, or they do not fit together.
     """
+    size, part = decode_part(rle)
+    whole = np.zeros(size, np.bool_)
+    if part is not None:
+        (top, bottom, left, right), inside = part
+        whole[top:bottom, left:right] = inside
+    return whole
+
+
+def decode_part(
+    rle: AnyRle,
+) -> tuple[tuple[int, int], tuple[Window, NDArray[np.bool_]] | None]:
+    """The mask without the empty rows and columns around it, so that none is as large as a picture.
+
+    Args:
+        rle: as `decode` reads it.
+
+    Returns:
+        The picture's height and width, and the mask as `outlines.tight` cuts it: where in the
+        picture it lies, and bool of that size; None where no pixel is of it.
+
+    Raises:
+        UsageError: as of `decode`.
+    """
+    height, width, counts = _read(rle)
+    ends = np.cumsum(counts)
+    runs = len(counts) // 2
+    starts, stops = ends[: 2 * runs : 2], ends[1 : 2 * runs : 2]
+    holding = stops > starts
+    if not holding.all():
+        starts, stops = starts[holding], stops[holding]
+    if not len(starts):
+        return (height, width), None
+    column, row = np.divmod(starts, height)
+    last_column, last_row = np.divmod(stops - 1, height)
+    left, right = int(column[0]), int(last_column[-1]) + 1
+    # A run over the end of a column holds both its last row and the first of the next.
+    over = (column != last_column).any()
+    top, bottom = (0, height) if over else (int(row.min()), int(last_row.max()) + 1)
+    tall = bottom - top
+    edges = np.zeros(2 * len(starts) + 2, np.int64)
+    edges[1:-1:2] = (column - left) * tall + row - top
+    edges[2:-1:2] = (last_column - left) * tall + last_row - top + 1
+    edges[-1] = (right - left) * tall
+    inside = np.repeat(np.arange(len(edges) - 1) % 2 == 1, np.diff(edges))
+    return (height, width), ((top, bottom, left, right), inside.reshape(right - left, tall).T)
+
+
+def _read(rle: AnyRle) -> tuple[int, int, NDArray[np.int64]]:
+    """Height, width and counts that fit these."""
     try:
         height, width = (int(number) for number in rle["size"])
         given = rle["counts"]
@@ -90,8 +141,7 @@ def decode(rle: AnyRle) -> NDArray[np.bool_]:
             f"a mask's run lengths add up to {counts.sum()} pixels, but its picture of "
             f"{width}x{height} has {height * width}"
         )
-    inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
-    return np.ascontiguousarray(inside.reshape(width, height).T)
+    return height, width, counts
 
 
 def _compress(counts: NDArray[np.int64]) -> str:

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as npst
 
 from stream import rle
 from stream.errors import UsageError
+from stream.outlines import tight
 
 pictures = npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=40))
 
@@ -40,6 +41,39 @@ def test_a_window_is_its_part_of_the_picture(inside, margins):
     mask = np.pad(inside, ((above, below), (left, right)))
     window = (above, above + inside.shape[0], left, left + inside.shape[1])
     assert rle.encode(inside, window, mask.shape) == of_coco(mask)
+
+
+@given(pictures, st.tuples(*[st.integers(0, 9)] * 4))
+@example(np.ones((5, 7), np.bool_), (0, 0, 0, 0))
+@example(np.zeros((5, 7), np.bool_), (0, 0, 0, 0))
+@example(np.eye(2, dtype=np.bool_)[::-1], (0, 0, 1, 1))
+def test_the_part_that_holds_a_mask_is_read_alone(inside, margins):
+    above, below, left, right = margins
+    mask = np.pad(inside, ((above, below), (left, right)))
+    size, part = rle.decode_part(of_coco(mask))
+    assert size == mask.shape
+    wanted = tight(mask)
+    if wanted is None or part is None:
+        assert part is wanted
+    else:
+        assert part[0] == wanted[0]
+        np.testing.assert_array_equal(part[1], wanted[1])
+
+
+def test_a_small_mask_costs_no_more_in_a_picture_of_any_size():
+    side = 1_000_000
+    counts = [3 * side + 5, 2, side - 2, 2, side * side - 4 * side - 7]
+    size, part = rle.decode_part({"size": [side, side], "counts": counts})
+    assert size == (side, side) and part is not None
+    window, inside = part
+    assert window == (5, 7, 3, 5) and inside.all()
+
+
+def test_runs_of_nothing_are_passed_over():
+    mask = np.zeros((3, 4), np.bool_)
+    mask[1:, 1] = True
+    found = rle.decode({"size": [3, 4], "counts": [2, 0, 2, 2, 0, 0, 5, 0, 1]})
+    np.testing.assert_array_equal(found, mask)
 
 
 @pytest.mark.parametrize("sides", [(1080, 1920), (1, 70000), (70000, 1)])

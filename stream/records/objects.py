@@ -264,7 +264,7 @@ def _from_rle(given: Mapping[str, object], size: tuple[int, int]) -> _Part:
             f"a mask is of {given.get('size')} pixels (height, width), its picture of "
             f"[{height}, {width}]"
         )
-    return tight(rle.decode(given))
+    return rle.decode_part(given)[1]
 
 
 def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream import soft
 from stream.instance import Instance
-from stream.outlines import Ring, rings, tight
+from stream.outlines import Ring, rings
 from stream.sinks._records import exact
 from stream.types import JSON
 
@@ -22,7 +22,7 @@ def mask_entry(one: Instance, masks: str, run_lengths: JSON) -> dict[str, JSON]:
     Args:
         one: the object.
         masks: `rle`, `polygon`, `soft` or `none`.
-        run_lengths: its mask in COCO's run lengths.
+        run_lengths: its mask in COCO's run lengths, where they are `rle`.
     """
     if masks == "rle":
         return {"mask": run_lengths}
@@ -39,7 +39,7 @@ def mask_entry(one: Instance, masks: str, run_lengths: JSON) -> dict[str, JSON]:
 
 def coco_polygons(one: Instance) -> list[JSON]:
     """An object's outlines as COCO's polygons, a quarter of a pixel inside its pixels' edges."""
-    found = tight(one.full_mask())
+    found = one.part()
     if found is None:
         return []
     (top, bottom, left, right), inside = found

@@ -72,9 +72,8 @@ class CocoSink(Records):
             self._names = self._names or frame.instances.class_names
         for one in frame.instances or ():
             self._annotations += 1
-            area, _, mask = one.shape()
             x1, y1, x2, y2 = (float(side) for side in one.box)
-            shape = self._segmentation(one, mask)
+            area, shape = self._segmentation(one)
             annotation: dict[str, object] = {
                 "id": self._annotations,
                 "image_id": image,
@@ -124,11 +123,15 @@ class CocoSink(Records):
                 self._images.close()
             super().abort()
 
-    def _segmentation(self, one: Instance, run_lengths: object) -> object:
+    def _segmentation(self, one: Instance) -> tuple[int, object]:
+        """How many pixels an object has, and its mask as it is held."""
         if self.masks == "none":
-            return []
+            return one.area, []
         # What has no pixel has no polygon, and COCO's reader wants one.
-        return (self.masks == "polygon" and coco_polygons(one)) or run_lengths
+        if self.masks == "polygon" and (outlines := coco_polygons(one)):
+            return one.area, outlines
+        area, _, run_lengths = one.shape()
+        return area, run_lengths
 
     def _image(self, frame: Frame, image: int) -> dict[str, JSON]:
         picture = frame.image

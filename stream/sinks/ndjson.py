@@ -78,7 +78,12 @@ class NdjsonSink(Records):
             yield f"{as_json({'summary': self._summary()})}\n"
 
     def _object(self, one: Instance) -> dict[str, JSON]:
-        area, centre, mask = one.shape()
+        run_lengths: JSON = None
+        if self.masks == "rle":
+            area, centre, mask = one.shape()
+            run_lengths = {"size": list(mask["size"]), "counts": mask["counts"]}
+        else:
+            area, centre = one.measures()
         return {
             "track": one.track_id,
             "class": one.name,
@@ -86,7 +91,7 @@ class NdjsonSink(Records):
             "box": [exact(side) for side in one.box],
             "area": area,
             "centroid": None if centre is None else [round(place, 2) for place in centre],
-            **mask_entry(one, self.masks, {"size": list(mask["size"]), "counts": mask["counts"]}),
+            **mask_entry(one, self.masks, run_lengths),
         }
 
 

@@ -117,7 +117,12 @@ class ParquetSink(Records):
         return pa.schema(columns, {"stream": as_json(about | dict(self.about))})
 
     def _row(self, frame: Frame, one: Instance) -> dict[str, object]:
-        area, centre, mask = one.shape()
+        counts: str | None = None
+        if self.masks in ("none", "polygon"):
+            area, centre = one.measures()
+        else:
+            area, centre, mask = one.shape()
+            counts = mask["counts"]
         x, y = centre or (None, None)
         row: dict[str, object] = {
             "frame": frame.index,
@@ -138,7 +143,7 @@ class ParquetSink(Records):
         if self.masks == "polygon":
             row["polygons"] = flat(one.polygons(1.0))
         elif self.masks != "none":
-            row["mask"] = mask["counts"]
+            row["mask"] = counts
         return row
 
 

@@ -52,7 +52,7 @@ class CsvSink(Records):
 
 
 def _row(frame: Frame, one: Instance) -> tuple[object, ...]:
-    area, centre, _ = one.shape()
+    area, centre = one.measures()
     return (
         frame.index,
         round(frame.pts_seconds, 6),
