@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stream.compositing.palette import BLACK
-from stream.compositing.planes import encoding_of, layout, reduce_to
 from stream.heif import SEQUENCES
-from stream.pixels import paintable, plane_view, tagged
-from stream.types import Array
+from stream.on_black import mixed_with_black
+from stream.pixels import paintable, plane_view
 
 _MOST_WAITING = 64
 """Pictures for whose opacity is waited, or the other way round."""
@@ -77,9 +74,6 @@ def pictures_of(
 def on_black(picture: VideoFrame) -> VideoFrame:
     """A picture in planar YUV with opacity as it is to be seen; itself where it is none such.
 
-    Colours are mixed in the range that they are written in, of which FFmpeg's own filter is told
-    nothing.
-
     Args:
         picture: as it was decoded.
     """
@@ -87,7 +81,7 @@ def on_black(picture: VideoFrame) -> VideoFrame:
     if plain == picture.format.name or not paintable(plain):
         return picture
     depth = picture.format.components[0].bits
-    return _mixed(picture, plain, plane_view(picture.planes[3], depth))
+    return mixed_with_black(picture, plain, plane_view(picture.planes[3], depth), (1 << depth) - 1)
 
 
 def _clear(picture: VideoFrame, opacity: VideoFrame) -> VideoFrame:
@@ -96,18 +90,4 @@ def _clear(picture: VideoFrame, opacity: VideoFrame) -> VideoFrame:
     same = (opacity.width, opacity.height) == (picture.width, picture.height)
     if not (same and paintable(name) and opacity.format.components[0].bits == depth):
         return picture
-    return _mixed(picture, name, plane_view(opacity.planes[0], depth))
-
-
-def _mixed(picture: VideoFrame, name: str, opacity: Array) -> VideoFrame:
-    """The colours of a picture, each by its opacity, in a format without any."""
-    made = tagged(VideoFrame(picture.width, picture.height, name), picture)
-    encoding, (_, steps) = encoding_of(made), layout(name)
-    most = (1 << encoding.depth) - 1
-    codes = encoding.codes(BLACK)
-    for source, target, step, code in zip(picture.planes, made.planes, steps, codes, strict=False):
-        share = np.asarray(reduce_to(opacity, step), np.float32) / np.float32(most)
-        samples = np.asarray(plane_view(source, encoding.depth), np.float32)
-        mixed = np.rint(code + share * (samples - code))
-        plane_view(target, encoding.depth)[...] = mixed
-    return made
+    return mixed_with_black(picture, name, plane_view(opacity.planes[0], depth), (1 << depth) - 1)

@@ -28,6 +28,7 @@ from stream.frame import Frame
 from stream.groups import unknown
 from stream.instances import Instances
 from stream.kernels import compiled
+from stream.on_black import seen
 from stream.types import JSON
 
 ALIASES = {"overlay": "fill+contour+labels"}
@@ -221,6 +222,8 @@ class Painter:
         """
         if self._coloured and is_grey(frame.image.format.name):
             frame.image = coloured(frame.image)
+        if self.fills:
+            frame.image = seen(frame)
         picture, instances = frame.image, frame.instances
         size = (picture.height, picture.width)
         if instances is None:

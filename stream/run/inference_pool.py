@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
+from stream.on_black import seen
 from stream.run.figures import Job
 from stream.run.finder import Detector
 from stream.timing import timed
@@ -63,7 +64,7 @@ class InferencePool:
     def _look(self, job: Job) -> Answer:
         stages = job.frame.stages
         with timed(stages, "preprocess"):
-            prepared = self._detector.preprocess(job.frame.image)
+            prepared = self._detector.preprocess(seen(job.frame))
 
         def infer() -> Raw:
             with self._free, timed(stages, "infer"):

@@ -17,6 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.frame import Frame
+from stream.on_black import seen
 from stream.pixels import MATRICES, bgr_from_picture
 from stream.references import Referencer
 from stream.sinks.browser import Slot
@@ -95,7 +96,7 @@ def fitted_size(width: int, height: int, most: int, shape: Fraction = _SQUARE) -
 
 def video_as_it_is(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFrame | None:
     """A frame that `video_of` has nothing to do to; None where it has."""
-    picture = frame.image
+    picture = seen(frame)
     matrix = _matrix_of(picture)
     size = picture.width, picture.height
     same = (
@@ -112,7 +113,7 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
 
     VP8 carries no colour tags; browsers take its matrix for granted, and samples for square.
     """
-    picture = _own.refer(frame.image)
+    picture = _own.refer(seen(frame))
     if video_as_it_is(frame, height, shape) is not None:
         return picture
     return picture.reformat(
@@ -139,7 +140,7 @@ def _matrix_of(picture: av.VideoFrame) -> int:
 
 def jpeg_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> bytes:
     """A frame as JPEG in square samples, not too large."""
-    pixels = bgr_from_picture(frame.image)
+    pixels = bgr_from_picture(seen(frame))
     # Odd sides may stay as they are.
     if shape != 1 or min(pixels.shape[:2]) > height or max(pixels.shape[:2]) > _LONGER * height:
         pixels = _resized(pixels, fitted_size(pixels.shape[1], pixels.shape[0], height, shape))
@@ -148,7 +149,7 @@ def jpeg_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> bytes:
 
 def png_of(frame: Frame, shape: Fraction = _SQUARE) -> bytes:
     """A frame as PNG in square samples, in its full size."""
-    pixels = bgr_from_picture(frame.image)
+    pixels = bgr_from_picture(seen(frame))
     if shape != 1:
         pixels = _resized(pixels, (max(1, round(pixels.shape[1] * shape)), pixels.shape[0]))
     return cv2.imencode(".png", pixels)[1].tobytes()

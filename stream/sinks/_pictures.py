@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from stream.letterbox import Letterbox
+from stream.on_black import on_black
 from stream.pixels import MATRICES, plane_view
 from stream.references import Referencer
 
@@ -52,12 +53,12 @@ class Pictures:
 
         Args:
             picture: of any format and size.
-            alpha: how opaque it is, which is not kept.
+            alpha: how opaque it is, which is not kept: it is laid on black.
 
         Raises:
             av.FFmpegError: there is no way from this picture's format to the wanted one.
         """
-        own = self._reference(picture)
+        own = self._reference(on_black(picture, alpha))
         if (own.width, own.height) != self._size:
             self.fitted += 1
             own = self._letterbox(own)

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.names import numbered
+from stream.on_black import seen
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture
 from stream.sinks._alpha import Transparent
@@ -132,9 +133,9 @@ class AnimationSink(Sink):
     def _pixels(self, frame: Frame) -> Array:
         picture = frame.image
         if (picture.width, picture.height) == (self._info.width, self._info.height):
-            pixels: Array = bgr_from_picture(picture)
             if not self._info.alpha:
-                return pixels
+                return bgr_from_picture(seen(frame))
+            pixels: Array = bgr_from_picture(picture)
             alpha = frame.alpha
             if alpha is None:
                 alpha = np.full(pixels.shape[:2], 255, np.uint8)

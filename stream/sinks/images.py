@@ -17,6 +17,7 @@ from stream.errors import SinkError, UsageError
 from stream.files import identity, sync_file, sync_folder, write_whole
 from stream.frame import Frame, Item, VideoInfo
 from stream.names import numbered
+from stream.on_black import seen
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
@@ -270,7 +271,8 @@ class ImageSink(Sink):
             pixels: Array = plane_view(item.image.planes[0], 16)
             notes = []  # they are about colours
         else:
-            pixels = bgr_from_picture(item.image)
+            kept = ending in ALPHA_ENDINGS
+            pixels = bgr_from_picture(item.image if kept else seen(item))
         if self._grey:
             pixels, notes = pixels[..., 0], []
         if item.alpha is not None and ending in ALPHA_ENDINGS and pixels.dtype == np.uint8:

@@ -90,7 +90,7 @@ class VirtualCameraSink(Sink):
         if self._camera is None or not isinstance(item, Frame):
             return
         flat, at = self._room.reshape(-1), 0
-        picture = self._pictures(item.image)
+        picture = self._pictures(item.image, item.alpha)
         if self._shown_width != self._width:
             picture = self._reformatter.reformat(picture, width=self._shown_width)
         for plane in picture.planes:

@@ -11,6 +11,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from stream.frame import Frame
+from stream.on_black import on_black
 from stream.pixels import plane_view
 
 _PACKED = {"rgba": 3, "bgra": 3, "argb": 0, "abgr": 0}
@@ -84,7 +86,7 @@ class ClearParts:
 
     Attributes:
         kept: whether each picture's opacity goes with it.
-        asked: whether it is to be looked at any more.
+        asked: whether it is to be looked at.
     """
 
     def __init__(self, video: VideoStream, first: NDArray[np.uint8] | None) -> None:
@@ -99,13 +101,19 @@ class ClearParts:
         self.asked = first is not None
         self._why = "cannot be decoded here" if says and first is None else ""
 
-    def of(self, opacity: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
-        """A later picture's opacity, None where it is not kept or the picture tells none."""
-        if self.kept or opacity is None:
-            return opacity
-        if (opacity < 255).any():
-            self.asked, self._why = False, "begins after the first picture"
-        return None
+    def tell(self, frame: Frame, opacity: NDArray[np.uint8] | None) -> None:
+        """Tells a frame its opacity, or lays its picture on black where that is not kept.
+
+        Args:
+            frame: as it comes from the file.
+            opacity: of its picture; None where that tells none.
+        """
+        if self.kept:
+            frame.alpha = opacity
+            return
+        shown = on_black(frame.image, opacity)
+        if shown is not frame.image:
+            frame.image, self._why = shown, "begins after the first picture"
 
     @property
     def remarks(self) -> list[str]:

@@ -345,7 +345,7 @@ class FileSource(Source):
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
         if self._clear.asked:
             stored = waiting.decoded
-            frame.alpha = self._clear.of(self._upright.opacity(stored.picture, stored.aspect))
+            self._clear.tell(frame, self._upright.opacity(stored.picture, stored.aspect))
         frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.captured_at
         self._delivered += 1
         self._seen = max(self._seen, (waiting.pts + duration) * self._tick)
