@@ -11,7 +11,9 @@ from typing import ClassVar
 from stream.records.entries import (
     About,
     Entry,
+    MisreadError,
     RecordsFile,
+    encoding_of,
     listed,
     mapping,
     number,
@@ -24,6 +26,8 @@ from stream.records.entries import (
     whole,
 )
 
+_PLACE = "place"
+"""The key of what says where in the file an object is."""
 _FRAME = re.compile(r"^frame_(\d{1,9})$", re.IGNORECASE)
 
 
@@ -40,7 +44,13 @@ class CocoFile(RecordsFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         try:
-            data = mapping(parse_json(path.read_text(encoding="utf-8-sig")), "the file")
+            raw = path.read_bytes()
+            given = parse_json(raw.decode(encoding_of(raw)))
+            del raw
+            if isinstance(given, list):
+                raise MisreadError("it is a list of results without their images and categories")
+            data = mapping(given, "the file")
+            del given
         except OSError as error:
             raise self.unreadable(error) from error
         except ValueError as error:
@@ -60,6 +70,10 @@ class CocoFile(RecordsFile):
             entry.objects = self._objects.pop(image, [])
             yield entry
 
+    def place_of(self, entry: Entry, given: Mapping[str, object]) -> str:
+        """Which annotation it is."""
+        return str(given[_PLACE])
+
     def _read(self, data: Mapping[str, object]) -> None:
         names: dict[int, str] = {}
         place = "categories"
@@ -67,13 +81,15 @@ class CocoFile(RecordsFile):
             for one in listed(data.get("categories", []), "categories"):
                 entry = mapping(one, "a category")
                 names[whole(entry.get("id"), "id")] = text(entry.get("name"), "name")
+            place = "images"
             for count, one in enumerate(listed(data.get("images"), "images"), start=1):
                 place = f"image {count}"
                 self._image(mapping(one, "an image"), place)
+            place = "annotations"
             annotations = listed(data.get("annotations", []), "annotations")
             for count, one in enumerate(annotations, start=1):
                 place = f"annotation {count}"
-                self._annotation(mapping(one, "an annotation"), names)
+                self._annotation(mapping(one, "an annotation"), names, place)
         except ValueError as error:
             self.refuse(place, str(error))
         info = data.get("info")
@@ -98,16 +114,19 @@ class CocoFile(RecordsFile):
 
     def _image(self, image: Mapping[str, object], place: str) -> None:
         file = text(image.get("file_name", ""), "file_name")
+        seconds = image.get("time")
         named = _FRAME.match(Path(file).stem)
         self._frames[whole(image.get("id"), "id")] = Entry(
             place=place,
             index=int(named[1]) if named else None,
-            seconds=Fraction(number(image["time"], "time")) if "time" in image else None,
+            seconds=None if seconds is None else Fraction(number(seconds, "time")),
             file="" if named else file,
             size=size_of([image.get("height"), image.get("width")], "an image's size"),
         )
 
-    def _annotation(self, given: Mapping[str, object], names: Mapping[int, str]) -> None:
+    def _annotation(
+        self, given: Mapping[str, object], names: Mapping[int, str], place: str
+    ) -> None:
         image = whole(given.get("image_id"), "image_id")
         category = whole(given.get("category_id"), "category_id")
         if image not in self._frames:
@@ -119,8 +138,9 @@ class CocoFile(RecordsFile):
         attributes = extra if isinstance(extra, dict) else {}
         track = given.get("track_id", attributes.get("track_id"))
         entry: dict[str, object] = {
+            _PLACE: place,
             "class": names[category],
-            "score": given.get("score", 1.0),
+            "score": given.get("score"),
             "track": track,
             "box": [x, y, x + width, y + height],
         }

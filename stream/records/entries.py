@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ LARGEST = 1_000_000
 """Pixels of a side at most."""
 _MOST = 1 << 32
 """Pixels of a picture at most, several times as many as are decoded."""
+_IN_QUOTES = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,10 @@ class RecordsFile(ABC):
     ) -> None:
         self.close()
 
+    def place_of(self, entry: Entry, _given: Mapping[str, object]) -> str:
+        """Where in the file one of an entry's objects is, for errors."""
+        return entry.place
+
     def refuse(self, place: str, sentence: str) -> NoReturn:
         """Says what is wrong, and where.
 
@@ -144,34 +151,61 @@ def parse_json(text: str) -> object:
         raise MisreadError("it is nested too deeply") from error
 
 
+def encoding_of(begin: bytes) -> str:
+    """In what a file that begins so is written.
+
+    UTF-8, with a mark or without, or UTF-16 with one, as Windows PowerShell's `>` writes it.
+    """
+    return "utf-16" if begin.startswith(_UTF16) else "utf-8-sig"
+
+
 def _no_number(name: str) -> NoReturn:
     raise MisreadError(f"{name} is no number")
 
 
 def number(value: object, what: str, low: float = -1e9, high: float = 1e9) -> float:
-    """A finite number within bounds.
+    """A finite number within bounds; one in quotes too, as what came by way of a table has them.
 
     Raises:
         MisreadError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    given = _unquoted(value)
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise MisreadError(f"{what} is a number, not {_shown(value)}")
-    if not low <= value <= high or math.isnan(value):
+    if not low <= given <= high:
         raise MisreadError(f"{what} is {low:g} to {high:g}, not {_shown(value)}")
-    return float(value)
+    return float(given)
 
 
 def whole(value: object, what: str, low: int = 0, high: int = 2**62) -> int:
-    """A whole number within bounds.
+    """A whole number within bounds; 3.0 is one, and likewise one in quotes.
 
     Raises:
         MisreadError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    given = _unquoted(value)
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int):
         raise MisreadError(f"{what} is a whole number, not {_shown(value)}")
-    if not low <= value <= high:
+    if not low <= given <= high:
         raise MisreadError(f"{what} is {low} to {high}, not {_shown(value)}")
+    return given
+
+
+def _unquoted(value: object) -> object:
+    if isinstance(value, str) and (found := _IN_QUOTES.fullmatch(value)):
+        return int(value) if found[1] is None and found[2] is None else float(value)
     return value
+
+
+def identity(value: object) -> int | None:
+    """An object's identity, or None where it has none.
+
+    Raises:
+        MisreadError: what stands there is none.
+    """
+    return None if value is None else whole(value, "track")
 
 
 def text(value: object, what: str) -> str:
@@ -213,7 +247,7 @@ def numbers(value: object, what: str, count: int | None = None) -> list[float]:
     if not isinstance(value, list) or (count is not None and len(value) != count):
         many = "numbers" if count is None else f"{count} numbers"
         raise MisreadError(f"{what} is a list of {many}, not {_shown(value)}")
-    return [number(one, what) for one in value]
+    return [number(one, f"number {place} of {what}") for place, one in enumerate(value, start=1)]
 
 
 def mapping(value: object, what: str) -> Mapping[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import math
+import json
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,7 @@ from stream.records.entries import (
     About,
     Entry,
     RecordsFile,
+    encoding_of,
     listed,
     mapping,
     number,
@@ -25,6 +26,10 @@ from stream.records.entries import (
 )
 
 _VERSION = 1
+_BEGINS = (b"{", b"[")
+"""Lines of what an editor has laid out in several."""
+_LONGEST = 1e22
+"""Seconds, more than ticks can say."""
 _ROUNDED = Fraction(1, 500)
 """Seconds by which a time may be off what its ticks say: other programs round it."""
 
@@ -37,10 +42,14 @@ class LinesFile(RecordsFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file: io.BufferedReader | None = None
+        self._text: io.TextIOWrapper | None = None
         self._number = 0
         self._waiting: Mapping[str, object] | None = None
         try:
             self._file = path.open("rb")
+            encoding = encoding_of(self._file.peek(2))
+            if encoding == "utf-16":  # a line's end is no single byte there
+                self._text = io.TextIOWrapper(self._file, encoding, newline="\n")
             first = self._next()
         except OSError as error:
             self.close()
@@ -78,17 +87,40 @@ class LinesFile(RecordsFile):
 
     def _next(self) -> Mapping[str, object] | None:
         """The next line that is not empty."""
-        while self._file is not None and (raw := self._file.readline()):
+        while raw := self._line():
             self._number += 1
             if not raw.strip():
                 continue
             try:
                 return mapping(parse_json(raw.decode("utf-8-sig")), "a line")
             except ValueError as error:
+                if raw.strip() in _BEGINS:
+                    self.refuse(
+                        self._place,
+                        "a line is a whole object, which here goes on in the next ones; "
+                        f"jq -c . {self.path.name} writes each in one line"
+                        if raw.strip() == b"{"
+                        else "this is a list, where lines are to be: "
+                        f"jq -c '.[]' {self.path.name} makes them",
+                    )
                 if not raw.endswith(b"\n"):
                     self.refuse(self._place, "the line is cut off; take it out of the file")
-                self.refuse(self._place, f"this is no line of JSON: {error}")
+                said = str(error)
+                if isinstance(error, json.JSONDecodeError):
+                    said = f"{error.msg} at character {error.pos + 1}"
+                self.refuse(self._place, f"this is no line of JSON: {said}")
         return None
+
+    def _line(self) -> bytes:
+        """The next line, in UTF-8 with its end; nothing behind the last one."""
+        if self._file is None:
+            return b""
+        if self._text is None:
+            return self._file.readline()
+        try:
+            return self._text.readline().encode()
+        except ValueError as error:
+            self.refuse(f"line {self._number + 1}", f"this is no text: {error}")
 
     def _about(self, line: Mapping[str, object]) -> About:
         try:
@@ -117,10 +149,13 @@ class LinesFile(RecordsFile):
     def _entry(self, line: Mapping[str, object]) -> Entry:
         try:
             seconds: Fraction | None = None
+            # What a table has no value for comes back as null.
+            line = {key: value for key, value in line.items() if value is not None}
             if "pts" in line and self.about.time_base is not None:
                 seconds = whole(line["pts"], "pts", -(2**62)) * self.about.time_base
-                told = number(line.get("time", float(seconds)), "time", -math.inf, math.inf)
-                self.contradictory += abs(Fraction(told) - seconds) > _ROUNDED
+                if "time" in line:
+                    told = number(line["time"], "time", -_LONGEST, _LONGEST)
+                    self.contradictory += abs(Fraction(told) - seconds) > _ROUNDED
             elif "time" in line:
                 seconds = Fraction(number(line["time"], "time"))
             threshold = line.get("mask_threshold")
@@ -133,7 +168,7 @@ class LinesFile(RecordsFile):
                 mask_threshold=None
                 if threshold is None
                 else number(threshold, "mask_threshold", 0, 1),
-                objects=listed(line["objects"], "objects"),
+                objects=listed(line.get("objects"), "objects"),
                 unsure=listed(line["unsure"], "unsure") if "unsure" in line else None,
             )
         except ValueError as error:

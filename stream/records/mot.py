@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from stream.records.entries import About, Entry, RecordsFile
+from stream.records.entries import About, Entry, RecordsFile, encoding_of
 
 NAMELESS = "object"
 """The class of what has none."""
+_PLACE = "place"
+"""The key of what says where in the file an object is."""
+_BETWEEN = re.compile(r"[,;\s]+")
 
 
 class MotFile(RecordsFile):
@@ -24,10 +29,13 @@ class MotFile(RecordsFile):
         self.about = About(classes=(NAMELESS,))
         self._frames: dict[int, Entry] = {}
         try:
-            with path.open(encoding="utf-8-sig") as file:
-                for count, line in enumerate(file, start=1):
-                    if line.strip():
-                        self._line(line, f"line {count}")
+            with path.open("rb") as raw:
+                text = io.TextIOWrapper(raw, encoding_of(raw.peek(2)))
+                for count, line in enumerate(text, start=1):
+                    parts = [part for part in _BETWEEN.split(line.strip()) if part]
+                    # The first line may name the columns.
+                    if parts and not (count == 1 and parts[0].isalpha()):
+                        self._line(parts, f"line {count}")
         except OSError as error:
             raise self.unreadable(error) from error
         except UnicodeDecodeError:
@@ -38,9 +46,13 @@ class MotFile(RecordsFile):
         for index in sorted(self._frames):
             yield self._frames.pop(index)
 
-    def _line(self, line: str, place: str) -> None:
+    def place_of(self, entry: Entry, given: Mapping[str, object]) -> str:
+        """Which line it is."""
+        return str(given[_PLACE])
+
+    def _line(self, parts: Sequence[str], place: str) -> None:
         try:
-            values = [float(part) for part in line.replace(" ", ",").split(",") if part.strip()]
+            values = [float(part) for part in parts]
         except ValueError:
             values = []
         if len(values) < 6 or not all(map(math.isfinite, values)) or values[0] < 1:
@@ -52,6 +64,7 @@ class MotFile(RecordsFile):
         assert isinstance(entry.objects, list)
         entry.objects.append(
             {
+                _PLACE: place,
                 "class": NAMELESS,
                 "track": int(track) if track >= 0 else None,
                 "score": score,

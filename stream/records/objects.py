@@ -18,11 +18,14 @@ from stream.outlines import pixel_masks, tight
 from stream.records.entries import (
     LARGEST,
     Entry,
+    MisreadError,
     RecordsFile,
+    identity,
     listed,
     mapping,
     number,
     numbers,
+    size_of,
     text,
     whole,
 )
@@ -88,12 +91,12 @@ class Objects:
             )
         try:
             picture = said if boxed and said else size or said or _room(entry.objects)
-            found = self._made(entry.objects, picture, entry.mask_threshold)
+            found = self._made(entry, entry.objects, picture)
             if entry.unsure is not None:
-                unsure = self._made(entry.unsure, picture, entry.mask_threshold)
+                unsure = self._made(entry, entry.unsure, picture)
                 found = replace(found, unsure=unsure)
             return found if size is None or size == picture else _in_bars(found, size)
-        except (ValueError, UsageError) as error:
+        except ValueError as error:
             self._file.refuse(entry.place, str(error))
         except MemoryError:
             self._file.refuse(
@@ -101,18 +104,22 @@ class Objects:
                 "its masks need more memory than there is; are its boxes in pixels of the picture?",
             )
 
-    def _made(
-        self, objects: Sequence[object], size: tuple[int, int], threshold: float | None
-    ) -> Instances:
-        found = [self._object(mapping(one, "an object"), size) for one in objects]
-        return self._together(found, size, threshold)
+    def _made(self, entry: Entry, objects: Sequence[object], size: tuple[int, int]) -> Instances:
+        found = []
+        for one in objects:
+            given = mapping(one, "an object")
+            try:
+                found.append(self._object(given, size))
+            except (ValueError, UsageError) as error:
+                self._file.refuse(self._file.place_of(entry, given), str(error))
+        return self._together(found, size, entry.mask_threshold)
 
     def _object(self, given: Mapping[str, object], size: tuple[int, int]) -> _Object:
-        track = given.get("track")
+        score = given.get("score")
         found = _Object(
             name=text(given.get("class"), "class"),
-            score=number(given.get("score", 1.0), "score", 0, 1),
-            track=None if track is None else whole(track, "track"),
+            score=1.0 if score is None else number(score, "score", 0, 1),
+            track=identity(given.get("track")),
             box=_box(given.get("box"), "box"),
         )
         polygons = given.get("polygons")
@@ -148,8 +155,8 @@ class Objects:
     def _first_spare(self) -> int:
         """The least number behind all identities of the file, which is read for it once more."""
         if self._highest is None:
-            given = [one.get("track") for one in objects_in(self._file)]
-            self._highest = max((one for one in given if isinstance(one, int)), default=0)
+            given = [identity(one.get("track")) for one in objects_in(self._file)]
+            self._highest = max((one for one in given if one is not None), default=0)
         return self._highest + 1
 
     def _together(
@@ -259,10 +266,14 @@ def _box(value: object, what: str) -> list[float]:
 
 def _from_rle(given: Mapping[str, object], size: tuple[int, int]) -> _Part:
     height, width = size
-    if given.get("size") != [height, width]:
+    said = given.get("size")
+    try:
+        fits = size_of(said) == size
+    except MisreadError:
+        fits = False
+    if not fits:
         raise ValueError(
-            f"a mask is of {given.get('size')} pixels (height, width), its picture of "
-            f"[{height}, {width}]"
+            f"a mask is of {said} pixels (height, width), its picture of [{height}, {width}]"
         )
     return rle.decode_part(given)[1]
 

@@ -1,5 +1,6 @@
 """Records come back as they were written, and what is none is refused with its line."""
 
+import codecs
 import json
 import math
 from dataclasses import replace
@@ -318,11 +319,12 @@ def annotation(**changes):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"images": None}, "categories: images is a list"),
+        ({"images": None}, "images: images is a list"),
         ({"images": [{"id": 1, "file_name": "a.png"}]}, "image 1: an image's size"),
         ({"annotations": [annotation(image_id=8)]}, "annotation 1: there is no image 8"),
         ({"annotations": [annotation(category_id=8)]}, "annotation 1: there is no category 8"),
         ({"annotations": [annotation(), annotation(bbox=[1])]}, "annotation 2: bbox is a list"),
+        ({"annotations": [annotation(), annotation(score=2)]}, "annotation 2: score is 0 to 1"),
         ({"categories": [{"id": "x", "name": "dog"}]}, "categories: id is a whole number"),
     ],
 )
@@ -330,6 +332,90 @@ def test_what_is_wrong_in_a_data_set_is_said(changes, sentence, tmp_path):
     path = tmp_path / "hand.json"
     path.write_text(json.dumps(COCO | changes))
     with pytest.raises(UsageError, match=sentence):
+        list(records.read(path))
+
+
+def test_results_without_their_pictures_are_told_from_a_data_set(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([annotation(score=0.5)]))
+    with pytest.raises(UsageError, match="a list of results without their images"):
+        list(records.read(path))
+
+
+def in_other_words(value, said):
+    """The same JSON with each number said in another way, and keys in another order."""
+    if isinstance(value, dict):
+        return {key: in_other_words(one, said) for key, one in reversed(value.items())}
+    if isinstance(value, list):
+        return [in_other_words(one, said) for one in value]
+    return said(value) if isinstance(value, int | float) else value
+
+
+def as_editors_write(path, text):
+    """The same file in the ways in which editors, tables and shells leave it."""
+    yield text.encode()
+    yield codecs.BOM_UTF8 + text.replace("\n", "\r\n").encode()
+    yield text.encode("utf-16")
+    yield codecs.BOM_UTF16_BE + text.encode("utf-16-be")
+    if path.suffix == ".ndjson":
+        for said in (str, float):
+            changed = [in_other_words(json.loads(line), said) for line in text.splitlines()]
+            yield "\n".join(map(json.dumps, changed)).encode()
+    elif path.suffix == ".json":
+        for said in (str, float):
+            yield json.dumps(in_other_words(json.loads(text), said), indent=2).encode()
+    else:
+        for between in ("\t", ";", ", "):
+            yield ("frame,id,left,top,width,height\n" + text).replace(",", between).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(NdjsonSink, "a.ndjson"), (CocoSink, "a.json"), (MotSink, "a.txt")]
+)
+def test_what_editors_tables_and_shells_make_of_a_file_is_read_as_the_same(kind, name, tmp_path):
+    two = Instances(
+        boxes=np.array([BOX, [-3, 50.25, 30.5, 101]], np.float32),
+        scores=np.array([0.9, 0.5], np.float32),
+        labels=np.array([1, 0]),
+        masks=np.full((2, 7, 7), 0.75, np.float32),
+        class_names=NAMES,
+        picture_size=(100, 120),
+        track_ids=np.array([4, 7]),
+    )
+    path = write(kind, tmp_path / name, two, two[:0], two[1:])
+    wanted = list(records.read(path))
+    for place, changed in enumerate(as_editors_write(path, path.read_text(encoding="utf-8"))):
+        other = tmp_path / f"changed{path.suffix}"
+        other.write_bytes(changed)
+        found = list(records.read(other))
+        assert [one.frame for one in found] == [one.frame for one in wanted], (name, place)
+        assert [one.instances for one in found] == [one.instances for one in wanted], (name, place)
+
+
+def test_a_new_identity_is_nobody_s_whose_own_stands_in_quotes(tmp_path):
+    objects = [{"class": "dog", "box": [1, 2, 3, 4], "track": one} for one in ("7", 3.0, None)]
+    path = lines(tmp_path, {"frame": 0, "time": None, "score": None, "objects": objects})
+    ((_, _, found),) = records.read(path)
+    assert found.track_ids.tolist() == [7, 3, 8] and found.scores.tolist() == [1, 1, 1]
+
+
+def test_lines_that_an_editor_laid_out_are_told_with_what_makes_them_lines(tmp_path):
+    path = tmp_path / "hand.ndjson"
+    every = [{"stream": 1}, {"frame": 0, "time": 0, "objects": []}]
+    path.write_text("\n".join(json.dumps(one, indent=1) for one in every))
+    with pytest.raises(UsageError, match=r"line 1: .*goes on in the next ones; jq -c \. hand"):
+        list(records.read(path))
+    path.write_text(json.dumps(every, indent=1))
+    with pytest.raises(UsageError, match=r"line 1: this is a list, .* jq -c '\.\[\]' hand"):
+        list(records.read(path))
+    path.write_text('{"stream": 1}\n{"frame": 0, "objects": [], "time": 1e999, "pts": x}\n')
+    with pytest.raises(UsageError, match=r"line 2: .*Expecting value at character 51"):
+        list(records.read(path))
+    path.write_text('{"stream": 1, "time_base": "1/9"}\n{"objects": [], "time": 1e999, "pts": 1}\n')
+    with pytest.raises(UsageError, match=r"line 2: time is .*not Infinity"):
+        list(records.read(path))
+    path.write_bytes('{"stream": 1}\n'.encode("utf-16") + b"\x00\xdc")
+    with pytest.raises(UsageError, match="line 1: this is no text"):
         list(records.read(path))
 
 
