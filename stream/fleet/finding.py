@@ -16,6 +16,7 @@ from stream.errors import SourceError, StreamError, UsageError
 from stream.extras import need_extra
 from stream.fleet.places import (
     filesystem,
+    fingerprint_of,
     is_remote,
     is_web,
     lists_at_once,
@@ -277,14 +278,6 @@ def _input(base: str, path: str, about: dict[str, object], asked: str) -> Input:
     protocol = urlsplit(asked).scheme if is_remote(asked) else ""
     # Web servers' names are addresses already.
     source = f"{protocol}://{path.lstrip('/')}" if protocol and not is_remote(path) else path
-    stamp = next(
-        (
-            about[key]
-            for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
-            if key in about
-        ),
-        "",
-    )
     path = without_query(path)
     below = path[len(base) :].lstrip("/") if base else path.lstrip("/")
-    return Input(source, below, f"{about.get('size')}:{stamp}")
+    return Input(source, below, fingerprint_of(about))

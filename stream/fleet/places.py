@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,6 +137,30 @@ def exists(place: str) -> bool:
     """
     with storage_errors(SinkError, f"{shown(place)} cannot be asked for"):
         return bool(filesystem(place).exists(place))
+
+
+_STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified")
+
+
+def fingerprint_of(about: Mapping[str, object]) -> str:
+    """What changes where a file does: its size and time, or what the storage says in their place.
+
+    Args:
+        about: the file, as fsspec tells of it.
+    """
+    stamp = next((about[key] for key in _STAMPS if key in about), "")
+    return f"{about.get('size')}:{stamp}"
+
+
+def fingerprint(place: str) -> str:
+    """The fingerprint of what is there now, whatever was there when it was asked for before.
+
+    Raises:
+        Exception: of the storage's library; see `storage_errors`.
+    """
+    files = filesystem(place)
+    files.invalidate_cache()
+    return fingerprint_of(files.info(place))
 
 
 _FEW = 8

@@ -16,6 +16,7 @@ from stream.files import shortened, sync_file, sync_folder
 from stream.fleet.places import (
     STORAGE,
     filesystem,
+    fingerprint,
     here,
     is_of_one,
     is_remote,
@@ -49,7 +50,7 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
         life: called again and again while it is fetched.
 
     Raises:
-        SourceError: it cannot be fetched.
+        SourceError: it cannot be fetched, or was replaced meanwhile.
         UnfetchedError: nor could others be from there.
     """
     if not is_remote(source):
@@ -60,7 +61,7 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
     # Its own name, by which its results and its records are called.
     copy = here(folder, source)
     try:
-        with _fetching(source):
+        with _fetching(source), _one_version(source):
             filesystem(source).get_file(source, str(copy), callback=_told(life))
         yield copy
     except StreamError as error:
@@ -93,6 +94,32 @@ def _fetching(source: str) -> Iterator[None]:
         if in_storage and error.__cause__ is not None and not is_of_one(error.__cause__):
             raise UnfetchedError(str(error)) from error
         raise
+
+
+@contextmanager
+def _one_version(source: str) -> Iterator[None]:
+    """Refuses what was fetched while another object took its place.
+
+    Large objects are fetched in pieces, and others where a connection broke off; what joins them
+    does not ask whether they are of one object.
+    """
+    asked = urlsplit(source).scheme in STORAGE
+    before = _version(source) if asked else ""
+    yield
+    after = _version(source) if before else ""
+    if after and before != after:
+        raise SourceError(f"{shown(source)} was replaced while it was fetched")
+
+
+def _version(source: str) -> str:
+    """Which object lies there; "" where fetching it says better why nobody knows."""
+    try:
+        return fingerprint(source)
+    except Exception as error:
+        # S3 gives no reason to who asks about an object, but to who asks for it.
+        if not is_of_one(error):
+            raise
+        return ""
 
 
 class UnplacedError(SinkError):

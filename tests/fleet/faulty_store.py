@@ -122,11 +122,12 @@ class FaultyStore:
 
     def _next(self, method: str, path: str) -> str:
         with self._lock:
-            kind = self.fault(method, path, self._count)
+            count = self._count
             self._count += 1
-            if kind:
-                self.faults[kind] += 1
-            return kind
+        kind = self.fault(method, path, count)  # which may ask the store itself
+        with self._lock:
+            self.faults.update([kind] * bool(kind))
+        return kind
 
     def close(self) -> None:
         """Ends it."""

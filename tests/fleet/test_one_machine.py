@@ -265,18 +265,49 @@ def test_credentials_that_run_out_do_not_fail_the_archive(
     got: set[str] = set()
 
     def fault(method: str, path: str, count: int) -> str:
-        if method != "GET" or not path.partition("?")[0].endswith(".mp4"):
+        # Asking about a film, S3 says nothing but 400.
+        if method not in ("GET", "HEAD") or not path.partition("?")[0].endswith(".mp4"):
+            return ""
+        if "/raw/deep/" not in path:
             return ""
         got.add(path)
         return "expired" if len(got) > 2 else ""
 
     store.fault = fault
-    words = (*_IN_STORE, "--model", model, "--retries", "3", "--patience", "0.05")
-    said = " ".join(run(*words, code=1).split())
-    assert "no film could be fetched for 0.05 minutes, the last" in said
+    words = (*_IN_STORE, "--model", model, "--retries", "3")
+    # Workers have as long to begin.
+    said = " ".join(run(*words, "--patience", "0.3", code=1).split())
+    assert "no film could be fetched for 0.3 minutes, the last" in said
     store.fault = lambda method, path, count: ""
     said = run(*words, "--resume")
     assert len([name for name in files.find("bucket/masked") if name.endswith(".mp4")]) == 14
+
+
+def test_a_film_that_is_replaced_while_it_is_fetched(
+    store: FaultyStore, tmp_path: Path, model: Path
+) -> None:
+    """A connection breaks off, and what comes behind is another film's: it is fetched anew."""
+    (old,) = make_clips(tmp_path / "old", 1, frames=12).iterdir()
+    clips = make_clips(tmp_path / "clips", 1, frames=8)
+    files = _bucket(tmp_path / "old")
+    begun: list[str] = []
+
+    def fault(method: str, path: str, count: int) -> str:
+        if method != "GET" or not path.partition("?")[0].endswith(f"/raw/deep/{old.name}"):
+            return ""
+        begun.append(path)
+        if len(begun) == 1:
+            return "half"
+        if len(begun) == 2:
+            files.put_file(str(clips / old.name), f"bucket/raw/deep/{old.name}")
+        return ""
+
+    store.fault = fault
+    words = (*_IN_STORE, "--model", model)
+    said = run(*words, "--retries", "0", code=1)
+    assert "was replaced while it was fetched" in " ".join(said.split())
+    run(*words, "--resume")
+    _same_in_store(files, expected_of(clips, tmp_path / "one", model))
 
 
 def _same_in_store(files: Any, expected: dict[str, tuple[list[bytes], bytes]]) -> None:

@@ -123,6 +123,30 @@ def test_a_film_that_cannot_be_fetched_and_storage_that_gives_none(
     assert "memory://bucket/a.mp4 cannot be fetched: " in str(raised.value)
 
 
+def test_two_objects_are_not_joined_to_one_film(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Storage's libraries fetch pieces, and go on with what lies there by then."""
+    memory.pipe("/bucket/a.mp4", b"old")
+    fetch = type(memory).get_file
+
+    def replaced(self: fsspec.AbstractFileSystem, source: str, copy: str, **named: object) -> None:
+        fetch(self, source, copy, **named)
+        memory.pipe("/bucket/a.mp4", b"newer")
+
+    monkeypatch.setattr(type(memory), "get_file", replaced)
+    said = r"^memory://bucket/a\.mp4 was replaced while it was fetched$"
+    with (
+        pytest.raises(SourceError, match=said) as raised,
+        at_hand("memory://bucket/a.mp4", tmp_path),
+    ):
+        pytest.fail("it may be of both")
+    assert not isinstance(raised.value, UnfetchedError)
+    assert not list(tmp_path.iterdir())
+    with at_hand("memory://bucket/a.mp4", tmp_path) as path:  # by now it is of one
+        assert path.read_bytes() == b"newer"
+
+
 def test_storage_that_fails_is_a_sentence_and_nothing_is_changed(
     memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
