@@ -43,9 +43,9 @@ def webcam(
     """Segment a camera live, or several, in a window, at the camera's frame rate."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
     if list_cameras:
-        from stream.sources.camera import describe_cameras, find_cameras
+        from stream.sources.camera import describe_cameras, find_cameras, some_camera
 
-        typer.echo(describe_cameras(find_cameras(), modes=True))
+        typer.echo(describe_cameras(some_camera(find_cameras()), modes=True))
         return
     if camera_options.as_camera and not cameras and camera_options.device is None:
         raise UsageError("--as-camera plays a file: name it with --device FILE")

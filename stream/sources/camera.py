@@ -77,9 +77,7 @@ def _is_screen(name: str) -> bool:
 
 
 def describe_cameras(cameras: list[Camera], *, modes: bool = False) -> str:
-    """The cameras as lines of text; says so where there are none."""
-    if not cameras:
-        return "no camera found"
+    """The cameras as lines of text."""
     lines = []
     for index, camera in enumerate(cameras):
         problem = f" ({camera.problem})" if camera.problem else ""
@@ -89,18 +87,32 @@ def describe_cameras(cameras: list[Camera], *, modes: bool = False) -> str:
     return "\n".join(lines)
 
 
+_WITHOUT = "use `stream webcam pattern` to see it work without one"
+
+
+def some_camera(cameras: list[Camera]) -> list[Camera]:
+    """The cameras, of which there has to be one.
+
+    Raises:
+        SourceError: there is none.
+    """
+    if not cameras:
+        raise SourceError(
+            "no camera found; connect one (a container or virtual machine has to be handed it), "
+            f"or {_WITHOUT}"
+        )
+    return cameras
+
+
 def pick_camera(wanted: str | None, cameras: list[Camera]) -> Camera:
     """The camera that a user means: by place in the list, device or (part of its) name.
 
     Raises:
         SourceError: there is no such camera; the sentence lists those there are.
     """
-    without = "use `stream webcam pattern` to see it work without one"
     if wanted is None:
         usable = [camera for camera in cameras if camera.problem is None]
-        if usable or cameras:
-            return (usable or cameras)[0]
-        raise SourceError(f"no camera found; connect one, or {without}")
+        return (usable or some_camera(cameras))[0]
     if wanted.isdigit() and int(wanted) < len(cameras):
         return cameras[int(wanted)]
     for camera in cameras:
@@ -112,7 +124,7 @@ def pick_camera(wanted: str | None, cameras: list[Camera]) -> Camera:
     if len(partly) == 1:
         return partly[0]
     if not cameras:
-        raise SourceError(f"there is no camera {wanted!r}, and no other was found; {without}")
+        raise SourceError(f"there is no camera {wanted!r}, and no other was found; {_WITHOUT}")
     raise SourceError(f"there is no camera {wanted!r}; found:\n{describe_cameras(cameras)}")
 
 

@@ -10,7 +10,8 @@ TICKS = Fraction(1, 90_000)
 """Seconds per tick of every live source's time line; what MPEG-TS and RTP count in."""
 
 LARGEST_STEP = 5.0
-"""Seconds. A source whose clock jumps further than this, or back, has been set anew."""
+"""Seconds. A source whose clock jumps further than this, or back, has been set anew, unless it only
+goes on behind a silence in which it may have stood, as that of a sender that was suspended."""
 
 _AHEAD = 1.5
 """Seconds that a picture may come too soon, and as much more as those before it came late: then a
@@ -64,12 +65,13 @@ class _Placed:
 class Timeline:
     """Carries a source's own timestamps on to one line that never runs back.
 
-    Within a connection the source's clock counts. Between connections, and where the source's
-    clock jumps or is silent, the wall clock fills the gap, so a recording shows the outage at its
-    true length. Servers begin with what they have kept for who joins, which was taken in the outage
-    before: so that many outages make the line no longer, the next one is shorter by that. One
-    damaged time is no new clock, whenever it comes: those around it tell it from one. A clock that
-    runs at another speed is left for the wall clock for good, until the next connection.
+    The source's clock counts, also behind a silence, and by another connection where it goes on:
+    who was held up sends what was taken meanwhile at once. Between other connections, and where the
+    source's clock jumps or is silent, the wall clock fills the gap, so a recording shows the outage
+    at its true length. Servers begin with what they have kept for who joins, which was taken in the
+    outage before: so that many outages make the line no longer, the next one is shorter by that.
+    One damaged time is no new clock, whenever it comes: those around it tell it from one. A clock
+    that runs at another speed is left for the wall clock for good, until the next connection.
 
     Args:
         paced: whether pictures are taken at the pace of their times, so that the source's clock
@@ -123,7 +125,7 @@ class Timeline:
         return float(self._line * TICKS) + wall - self._last.wall
 
     def reconnected(self) -> None:
-        """Says that what comes next was stamped by a new clock."""
+        """Says that what comes next was stamped by a new clock, unless the one before goes on."""
         self._shift = self._before = self._since = self._anchor = self._began = None
         self._astray = False
         self._lately.clear()
@@ -138,10 +140,13 @@ class Timeline:
         """
         last = self._last
         passed = 0.0 if last is None else wall - last.wall
-        if self._began is None:
+        own = pts * time_base if pts is not None and time_base else None
+        goes_on = self._began is None and last is not None and self._goes_on(own, last, wall)
+        if goes_on and last is not None:
+            self._owed, self._shift, self._since = self._kept, last.shift, last.since
+        elif self._began is None:
             self._owed, passed = max(0.0, self._kept - passed), passed - self._kept
         expected = 0 if last is None else self._line + max(1, round(passed / TICKS))
-        own = pts * time_base if pts is not None and time_base else None
         stands, self._own = own is not None and own == self._own, own
         counts = not (self._astray or (stands and self._shift is not None))
         if own is not None and counts:
@@ -152,11 +157,12 @@ class Timeline:
             self._anchor = last
         self._line = tick if last is None else max(tick, self._line + 1)
         if self._began is None:
-            self._began = self._line, wall
+            self._began = expected if goes_on else self._line, wall
         if wall - self._began[1] <= _BEGINNING:
             ahead = float((self._line - self._began[0]) * TICKS) - (wall - self._began[1])
             self._kept = self._owed + max(0.0, ahead)
-        self._last = _Placed(tick, wall, self._shift, self._late, self._since)
+        shift = None if self._astray else self._shift
+        self._last = _Placed(tick, wall, shift, self._late, self._since)
         if own is not None and counts:
             self._lately.append(self._last)
         return self._line
@@ -175,8 +181,8 @@ class Timeline:
             return expected
         tick = round((own + self._shift) / TICKS)
         step = float((tick - self._line) * TICKS) - (wall - last.wall)
-        soon = min(LARGEST_STEP, _AHEAD + self._late)
-        fits = tick >= self._line and -LARGEST_STEP <= step <= soon
+        fits = tick >= self._line and -LARGEST_STEP <= step <= _AHEAD + self._late
+        fits = fits or self._goes_on(own, last, wall)
         known = self._known(own, wall) if not fits or abs(step) > _OFF else None
         if known is not None and known.shift is not None:
             # The pictures before may have claimed anything, alike or not.
@@ -203,6 +209,24 @@ class Timeline:
             tick, step, self._since = expected, self._late, None
         self._late = self._later(self._late, step)
         return tick
+
+    def _goes_on(self, own: Fraction | None, last: _Placed, wall: float) -> bool:
+        """Whether the clock of the last picture goes on behind a silence.
+
+        One that begins anew begins where it began before, which is no later than it had come to;
+        so it must have gone for a while.
+
+        Args:
+            own: seconds, of the picture that came.
+            last: the picture before.
+            wall: seconds, when it came.
+        """
+        if own is None or last.shift is None or last.since is None or wall - last.wall > _SLOW:
+            return False
+        tick = round((own + last.shift) / TICKS)
+        went = float((last.tick - last.since[0]) * TICKS)
+        soon = _OFF + self._late
+        return tick > self._line and went > LARGEST_STEP and last.step(tick, wall) <= soon
 
     def _resume(self, picture: _Placed, tick: int, wall: float) -> int:
         """Goes on with the clock of another picture; returns the tick.
@@ -235,7 +259,7 @@ class Timeline:
     @staticmethod
     def _later(late: float, step: float) -> float:
         """Seconds that pictures come late by, after one that was sooner by `step`."""
-        return min(LARGEST_STEP, max(0.0, late - step))
+        return min(_SLOW, max(0.0, late - step))
 
     def _look(self, tick: int, wall: float) -> None:
         """Leaves a clock that runs at another speed than the wall's."""

@@ -16,7 +16,13 @@ import pytest
 from stream.errors import SourceError
 from stream.sources import camera as module
 from stream.sources._clock import Clock
-from stream.sources.camera import CameraSource, describe_cameras, find_cameras, pick_camera
+from stream.sources.camera import (
+    CameraSource,
+    describe_cameras,
+    find_cameras,
+    pick_camera,
+    some_camera,
+)
 from stream.sources.modes import Camera, Mode
 from stream.sources.v4l2 import cameras
 from tests.sources.serving import make_clip
@@ -102,7 +108,8 @@ def test_a_camera_is_known_by_what_it_is_where_udev_says_so(devices, monkeypatch
 def test_what_does_not_capture_is_no_camera(devices):
     assert cameras(devices / "dev", devices / "names", Kernel(capabilities=0x04200000)) == []
     assert cameras(devices / "nowhere", devices, Kernel()) == []
-    assert describe_cameras([]) == "no camera found"
+    with pytest.raises(SourceError, match="no camera found"):
+        some_camera([])
 
 
 def test_a_camera_that_may_not_be_opened_is_listed_with_the_reason(devices, monkeypatch):

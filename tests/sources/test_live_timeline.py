@@ -175,6 +175,59 @@ def test_what_a_source_makes_up_for_after_a_stall_is_taken_at_its_word():
     assert seconds(line.place(4000, MS, 104.04)) == 4.0
 
 
+@pytest.mark.parametrize("stall", [4.0, 6.7, 20.0, 55.0])
+@pytest.mark.parametrize("reconnects", [False, True])
+def test_what_a_sender_that_was_suspended_sends_at_once_is_where_it_was_taken(stall, reconnects):
+    """All of it, or its last second, in one connection or two, twice in a row; then as before."""
+    for lost in (0.0, max(0.0, stall - 1)):
+        line = Timeline()
+        for index in range(25 * 240):
+            at, came = index / 25, index / 25
+            for held in (30.0, 30.0 + 2 * stall):
+                if held <= at < held + stall:
+                    came = held + stall
+                if held <= at < held + lost:
+                    came = -1.0
+                if reconnects and index == round(25 * (held + lost)):
+                    line.reconnected()
+                    line.reconnected()
+            if came >= 0:
+                placed = seconds(line.place(90_000 + 1000 * index // 25, MS, 700 + came))
+                assert abs(placed - at) < 0.002, (lost, at, placed)
+        assert not line.remarks("it") and line.shift == -90
+        line.reconnected()
+        assert abs(seconds(line.place(0, MS, 700 + at + 3.5)) - at - 3.5) < 0.002
+
+
+def test_a_clock_that_begins_anew_behind_a_silence_does_not_go_on():
+    """It begins where it began before; and what was left or is too old is no clock."""
+    for ran, silence, own in ((30, 7, 0), (30, 7, 29.5), (30, 7, 40), (3, 7, 4), (30, 61, 31)):
+        for reconnects in (False, True):
+            line = Timeline()
+            for index in range(25 * ran):
+                line.place(40 * index, MS, 100 + index / 25)
+            if reconnects:
+                line.reconnected()
+            placed = seconds(line.place(round(1000 * own), MS, 100 + ran - 0.04 + silence))
+            assert abs(placed - (ran - 0.04 + silence)) < 0.002, (ran, silence, own, reconnects)
+    line = Timeline()
+    for index in range(1000):
+        line.place(2000 * index // 15, MS, index / 15)
+    line.reconnected()
+    placed = seconds(line.place(2 * 67_000, MS, 72.0))
+    assert placed < 120, "a clock of twice the speed was left for the wall's"
+
+
+def test_what_a_server_has_kept_is_still_owed_behind_a_clock_that_goes_on():
+    line = Timeline()
+    for index in range(1000):  # four seconds come at once
+        line.place(40 * index, MS, max(0.0, index / 25 - 4))
+    line.reconnected()
+    assert seconds(line.place(47_000, MS, 43.0)) == 47
+    line.reconnected()
+    assert abs(seconds(line.place(0, MS, 60.0)) - 60) < 0.01
+
+
 def test_pictures_of_one_a_second_may_come_in_a_burst():
     line = Timeline()
     assert [seconds(line.place(1000 * index, MS, 100.0)) for index in range(8)] == list(range(8))
