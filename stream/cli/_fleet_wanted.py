@@ -77,7 +77,7 @@ def wanted_of(
     """
     from stream.cli._batch import output_name
     from stream.fleet.entries import Wanted
-    from stream.fleet.places import is_remote, is_same, shown
+    from stream.fleet.places import asks_for_version, is_remote, is_same, shown
     from stream.run.opening import endings_for
 
     made = endings_for(plan.outputs[0].picture)
@@ -101,6 +101,11 @@ def wanted_of(
             *(plain.with_name(f"{plain.name}.{end.lstrip('.')}").as_posix() for end in records),
         ]
         targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
+        if any(map(asks_for_version, targets)):
+            raise UsageError(
+                f"what comes of {shown(one.source)} would get another name, as S3's library takes "
+                "?versionId= in it for a version; rename it, or leave it out"
+            )
         if any(is_same(one.source, place) for place in targets):
             raise UsageError(f"{one.source} would be replaced by its own result; name another -o")
         if len(set(targets)) < len(targets):

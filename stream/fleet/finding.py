@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from stream.errors import SourceError, StreamError, UsageError
 from stream.extras import need_extra
 from stream.fleet.places import (
+    asks_for_version,
     filesystem,
     fingerprint_of,
     is_remote,
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 LIST_ENDING = ".txt"
 _NAMED = 3
+_NO_VERSIONS = (
+    "S3's library gives the newest object of the name before ?versionId=; "
+    "copy this one to a name without it"
+)
 _FEW = 8
 """So many lines of a list are asked for one by one; of more the folder is listed."""
 
@@ -161,6 +166,8 @@ def _lines(text: str) -> list[str] | None:
 def _found_by(
     text: str, endings: frozenset[str], left_out: Callable[[str], None], *, listed: bool
 ) -> list[Input]:
+    if asks_for_version(text):
+        raise NoVideosError(f"{_named(text)}: {_NO_VERSIONS}")
     with storage_errors(SourceError, f"{shown(text)} cannot be looked into"):
         files = filesystem(text) if is_remote(text) else _disk(left_out)
         root = str(files._strip_protocol(text)).rstrip("/")
@@ -174,17 +181,26 @@ def _found_by(
             if about.get("type") != "directory":
                 return [_input(without_query(root).rpartition("/")[0], root, about, text)]
             base, there = root, files.find(root, detail=True)
-    taken = [
+    found = [
         # Of a link what it leads to counts, which may change behind it.
         _input(base, path, files.info(path) if about.get("islink") else about, text)
         for path, about in sorted(there.items())
         if _is_file(path, about) and _is_taken(path, endings)
     ]
+    taken = [one for one in found if not asks_for_version(one.source)]
+    for one in found:
+        if asks_for_version(one.source):
+            left_out(f"left out: {_named(one.source)}: {_NO_VERSIONS}")
     if not taken:
         raise NoVideosError(f"there are no videos in {shown(text)}")
     for sentence in _others(there, endings):
         left_out(f"left out of {shown(text)}: {sentence}")
     return taken
+
+
+def _named(address: str) -> str:
+    """An object with ?versionId= in its name, without what may be more in it."""
+    return f"{address.partition('?')[0]}?versionId=…"
 
 
 def _about(

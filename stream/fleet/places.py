@@ -17,6 +17,8 @@ from stream.files import shortened
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
+_S3 = {"s3", "s3a"}
+
 # Storage that lists what begins with some letters.
 _BY_BEGINNING = {"s3", "s3a", "gs", "gcs"}
 _WEB = {"http", "https"}
@@ -124,9 +126,14 @@ def filesystem(place: str) -> AbstractFileSystem:
         files: AbstractFileSystem = fsspec.filesystem(protocol)
     except (ValueError, ImportError) as error:
         raise UsageError(f"{shown(place)} cannot be reached: {lack(protocol, error)}") from error
-    if protocol in ("s3", "s3a"):
+    if protocol in _S3:
         files.retries = 2  # with its five, each of five below, no answer takes seven minutes
     return files
+
+
+def asks_for_version(place: str) -> bool:
+    """Whether S3's library would take the newest object of another name: `a.mp4?versionId=x`."""
+    return urlsplit(place).scheme in _S3 and "?versionId=" in place
 
 
 def exists(place: str) -> bool:

@@ -187,6 +187,14 @@ def test_an_object_whose_name_leads_out_of_the_output_is_refused(model: Path) ->
     assert wanted.targets == ("s3://bucket/out/a/../../b.mp4",)
 
 
+def test_a_file_whose_result_would_get_another_name_in_s3_is_refused(model: Path) -> None:
+    found = [Input("/films/who?versionId=7.mp4", "who?versionId=7.mp4", "1")]
+    with pytest.raises(UsageError, match=r"of /films/who\?versionId=7\.mp4 would get another name"):
+        wanted_of(found, "s3://bucket/out", a_plan(model), [])
+    (wanted,) = wanted_of(found, "/out", a_plan(model), [])
+    assert wanted.targets == ("/out/who?versionId=7.mp4",)
+
+
 def test_what_never_came_of_another_file_is_nobodys(
     tmp_path: Path, model: Path, ledger: Ledger
 ) -> None:

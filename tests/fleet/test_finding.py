@@ -120,6 +120,26 @@ def test_an_object_with_the_name_of_a_pattern_is_that_object(
     assert found.below == "take 1.mp4"
 
 
+def test_no_object_is_taken_for_the_version_of_another(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3's library reads `who` where `who?versionId=7.mp4` is asked for, without a word."""
+    monkeypatch.setattr(places, "_S3", {"memory"})
+    for name in ("who.mp4", "who?versionId=7.mp4", "what?version=7.mp4"):
+        memory.pipe(f"/bucket/raw/{name}", name.encode())
+    listed = tmp_path / "list.txt"
+    listed.write_text("memory://bucket/raw/who?versionId=7.mp4\nmemory://bucket/raw/who.mp4\n")
+    for asked, below in (
+        ("memory://bucket/raw", ["what?version=7.mp4", "who.mp4"]),
+        (str(listed), ["who.mp4"]),
+    ):
+        said: list[str] = []
+        assert [one.below for one in find([asked], VIDEOS, said.append)] == below
+        assert len(said) == 1 and "memory://bucket/raw/who?versionId=…: S3's library" in said[0]
+    with pytest.raises(UsageError, match="the newest object of the name before"):
+        find(["memory://bucket/raw/who.mp4?versionId=7"], VIDEOS)
+
+
 def test_a_list_of_many_objects_is_one_question_for_each_or_for_all(
     memory: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
