@@ -116,7 +116,11 @@ class FilePart(FileSource):
     @property
     def broken(self) -> bool:
         """Whether its clock does not run through, or something in it could not be decoded."""
-        return self._timeline.broken or bool(self._timeline.nudged) or self.corrupt > 0
+        return (
+            self._timeline.broken
+            or bool(self._timeline.nudged or self._reader.spread.count)
+            or self.corrupt > 0
+        )
 
 
 class FileCopies(FileSource):

@@ -21,10 +21,13 @@ from stream.errors import SourceError
 from stream.scarcity import scarce_threads
 from stream.sources._container import RAISED, open_container
 from stream.sources._damage import Damage
+from stream.sources._decoded import Decoded
+from stream.sources._description import stated_rate
 from stream.sources._ending import Growth
 from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._later import Later
+from stream.sources._spread import Spread
 from stream.sources._tags import UNKNOWN, mend_tags
 from stream.sources._transparency import decoder_of
 from stream.types import AnyPacket
@@ -35,23 +38,6 @@ _log = logging.getLogger(__name__)
 _MAX_READ_ERRORS = 100
 # Packets that tell the frame rate where the file does not.
 _FIRST = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A picture as it came from the decoder.
-
-    Attributes:
-        picture: the picture.
-        seconds: that reading and decoding it took.
-        stored: its time in ticks of its stream, where the file says.
-        aspect: width over height of its samples, as the decoder says; None where it does not.
-    """
-
-    picture: av.VideoFrame
-    seconds: float
-    stored: int | None
-    aspect: Fraction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +75,7 @@ class Reader:
     Attributes:
         remarks: what is wrong with the file, a sentence each.
         first_times: presentation times of the first packets of the video, in ticks.
+        spread: gives times to pictures without.
     """
 
     def __init__(
@@ -135,6 +122,8 @@ class Reader:
         video.codec_context.thread_type = ThreadType.AUTO
         self._codec = video.codec_context.codec.canonical_name
         self._decoder = decoder_of(video)
+        tick = Fraction(video.time_base or Fraction(1, 1000))
+        self.spread = Spread(container, tick, stated_rate(video))
 
     @property
     def corrupt(self) -> int:
@@ -170,6 +159,10 @@ class Reader:
 
         What further recordings in the file hold comes as if it were of the first one's streams.
         """
+        yield from self.spread(self._all_pieces())
+        self.remarks += self.spread.remarks
+
+    def _all_pieces(self) -> Iterator[AnyPacket | Decoded]:
         yield from self._own_pieces()
         part = self._next_part()
         if part is None or self._closing.is_set():

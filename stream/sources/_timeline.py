@@ -8,6 +8,10 @@ from fractions import Fraction
 # A step back of more than this is a clock that starts over, as in recordings that were joined, and
 # not merely a picture out of order.
 _BACK = Fraction(1, 2)
+# How exactly a clock that was wrong for a while returns to where it would be.
+_RETURN = Fraction(1, 2)
+# And how soon; what goes on for longer is a recording of its own.
+_LAPSE = 30
 # A step ahead of more than this, which no other stream has come near, is a clock that was set.
 # Where clocks start anywhere that is usual; elsewhere a pause may well last minutes.
 _AHEAD_ANYWHERE = Fraction(10)
@@ -21,10 +25,12 @@ class _Stretch:
     Attributes:
         shift: seconds to add to stored times.
         furthest: the latest stored time that any stream has reached in it.
+        over: whether the clock went back behind it to where it was before.
     """
 
     shift: Fraction
     furthest: Fraction | None = None
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +48,8 @@ class Timeline:
         nudged: how many pictures had no usable time and were given one.
         splices: how often the stored clock started over.
         leaps: how often the stored clock jumped ahead.
+        lapses: how often it was another one for a while, as where Matroska has lost what some of
+            its times are counted from.
     """
 
     zero: Fraction = Fraction(0)
@@ -50,6 +58,7 @@ class Timeline:
     nudged: int = 0
     splices: int = 0
     leaps: int = 0
+    lapses: int = 0
     _stretches: list[_Stretch] = field(default_factory=lambda: [_Stretch(Fraction(0))])
     _last: dict[int, Fraction] = field(default_factory=dict)
     _stretch_of: dict[int, int] = field(default_factory=dict)
@@ -57,7 +66,7 @@ class Timeline:
     @property
     def broken(self) -> bool:
         """Whether the stored clock did not run through, so that its ends tell no length."""
-        return bool(self.splices or self.leaps)
+        return bool(self.splices or self.leaps or self.lapses)
 
     @property
     def remarks(self) -> list[str]:
@@ -70,10 +79,22 @@ class Timeline:
                 else f"{self.nudged} pictures had no usable time of their own and were placed "
                 "after the one before them"
             )
-        for what, count in (("starts over", self.splices), ("jumps ahead", self.leaps)):
+        for what, count in (
+            ("starts over", self.splices),
+            ("jumps ahead", self.leaps),
+            ("is another one for a while", self.lapses),
+        ):
             if count:
                 found.append(f"the file's clock {what} in the middle; it was made continuous")
         return found
+
+    def lead(self, at: Fraction) -> None:
+        """Has the film begin no later than with its first picture.
+
+        Args:
+            at: that picture's stored time in seconds.
+        """
+        self.zero = min(self.zero, at)
 
     def picture(
         self, stored: int | None, previous: int | None, duration: int, time_base: Fraction, key: int
@@ -129,12 +150,18 @@ class Timeline:
             back = ahead = False
         else:
             back = at < last - _BACK
+            earlier = self._return(at, last, duration, place)
+            if earlier is not None:
+                return earlier
             ahead = self._is_ahead(at, place)
         if not back and not ahead:
             return place
         for later in range(place + 1, len(self._stretches)):
-            furthest = self._stretches[later].furthest
-            if furthest is not None and abs(at - furthest) < _AHEAD_ANYWHERE:
+            stretch = self._stretches[later]
+            if stretch.furthest is None or abs(at - stretch.furthest) >= _AHEAD_ANYWHERE:
+                continue
+            now = last + self._stretches[place].shift
+            if not stretch.over or abs(at + stretch.shift - now) <= 2 * _RETURN:
                 return later
         if not leads:
             return place
@@ -143,6 +170,24 @@ class Timeline:
         shift = self._stretches[place].shift + last + duration - at
         self._stretches.append(_Stretch(shift))
         return len(self._stretches) - 1
+
+    def _return(self, at: Fraction, last: Fraction, duration: Fraction, place: int) -> int | None:
+        """The stretch whose clock goes on as it would have done without those behind it, if any."""
+        if not place or at <= last + _BACK:
+            return None
+        now = last + self._stretches[place].shift + duration
+        for earlier in reversed(range(place)):
+            before = self._stretches[earlier]
+            if abs(at + before.shift - now) > _RETURN:
+                continue
+            if before.furthest is None or now - before.furthest - before.shift > _LAPSE:
+                break
+            for stretch in self._stretches[earlier + 1 : place + 1]:
+                self.splices -= not stretch.over
+                self.lapses += not stretch.over
+                stretch.over = True
+            return earlier
+        return None
 
     def _is_ahead(self, at: Fraction, place: int) -> bool:
         furthest = self._stretches[place].furthest

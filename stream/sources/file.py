@@ -21,12 +21,13 @@ from stream.frame import Frame, Item, Passthrough
 from stream.options import InputOptions
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
+from stream.sources._decoded import Decoded
 from stream.sources._description import Request, describe, stated_rate
 from stream.sources._ending import Reached, cut_short, last_length
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
-from stream.sources._reader import Decoded, Part, Reader, undecodable
+from stream.sources._reader import Part, Reader, undecodable
 from stream.sources._services import broadcast, joined, tags_of
 from stream.sources._timeline import Timeline
 from stream.sources._transparency import ClearParts
@@ -245,8 +246,9 @@ class FileSource(Source):
                 self._primed.append(piece)
                 if not isinstance(piece, Decoded):
                     continue
-                self._aspect = piece.aspect
-                at = piece.stored
+                self._aspect, at = piece.aspect, piece.stored
+                if wanted is None and self._reader.spread.leading and at is not None:
+                    self._timeline.lead(at * self._tick)
                 if (
                     wanted is None
                     or preroll is None

@@ -117,3 +117,41 @@ def test_what_comes_now_and_then_shows_no_clock_that_was_set():
     assert timeline.shifted(100_000, 0, MILLI, 2, leads=False) == 100_000
     assert timeline.shifted(500, 0, MILLI, 2, leads=False) == 500
     assert not timeline.broken
+
+
+def test_a_clock_that_is_another_one_for_a_while_takes_no_time_of_its_own():
+    timeline = Timeline()
+    video = [
+        *range(0, 9000, 40),
+        0,
+        40,
+        80,
+        *range(9120, 20000, 40),
+        0,
+        40,
+        *range(20080, 21000, 40),
+    ]
+    sound = [one + 10 for one in video]
+    seen, heard, previous = [], [], None
+    for picture, packet in zip(video, sound, strict=True):
+        previous = timeline.picture(picture, previous, 40, MILLI, 0)
+        seen.append(previous)
+        heard.append(timeline.shifted(packet, 40, MILLI, 1))
+    assert seen == list(range(0, 21000, 40))
+    assert heard == [one + 10 for one in seen]
+    assert (timeline.splices, timeline.leaps, timeline.lapses) == (0, 0, 2)
+    assert timeline.broken
+    assert timeline.remarks == [
+        "the file's clock is another one for a while in the middle; it was made continuous"
+    ]
+
+
+def test_a_recording_that_pauses_behind_another_is_none_that_returns():
+    timeline = Timeline()
+    first, second = list(range(0, 40_000, 40)), [*range(0, 35_000, 40), *range(75_000, 76_000, 40)]
+    previous, seen = None, []
+    for one in (*first, *second):
+        previous = timeline.picture(one, previous, 40, MILLI, 0)
+        seen.append(previous)
+    assert seen == [*first, *(40_000 + one for one in second)]
+    assert (timeline.splices, timeline.lapses) == (1, 0)
