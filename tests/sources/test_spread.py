@@ -117,9 +117,9 @@ def test_neither_does_one_later_on_add_what_lies_before_it(tmp_path):
     seen, heard, said = taken(path)
     assert seen == expected[0]
     assert max(abs(a - b) for a, b in zip(heard, expected[1], strict=True)) <= 40
-    assert said == [
+    assert said[-1] == (
         "the file's clock is another one for a while in the middle; it was made continuous"
-    ]
+    )
 
 
 def spread(times, rate=25):
