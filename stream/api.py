@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack, cast
 
 from stream.asked import grouped, in_python, plan_of, suited, with_keywords
+from stream.attributes import OnlyNamed
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import SegmentedFrame, VideoInfo
@@ -39,7 +40,7 @@ __all__ = ["Video", "draw", "open", "process"]
 _log = logging.getLogger(__name__)
 
 
-class Video:
+class Video(OnlyNamed):
     """A source's frames with their instances, one after the other; made by `open`.
 
     It can be iterated once. Leaving the `with` block, or `close`, ends what works behind it.
@@ -49,6 +50,9 @@ class Video:
         segmenter: what finds the objects; with `from_records` only the recorded names.
     """
 
+    info: VideoInfo
+    segmenter: Segmenter
+
     def __init__(self, plan: RunPlan, segmenter: Segmenter | None) -> None:
         """Use `open`."""
         for said in unheeded(plan.source):
@@ -56,7 +60,7 @@ class Video:
         self._stack = ExitStack()
         self._ready: Prepared | None = self._stack.enter_context(prepared(plan, segmenter))
         self.segmenter = cast("Segmenter", self._ready.segmenter)
-        self.info: VideoInfo = self._ready.run.source.info
+        self.info = self._ready.run.source.info
         self._begun = self._ended = False
         self._home = Home()
 

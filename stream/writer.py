@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.asked import grouped, in_python
+from stream.attributes import OnlyNamed
 from stream.errors import SinkError, UsageError, check_no_zero_byte
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.groups import leaves, unknown
@@ -38,7 +39,7 @@ def _finish(sink: VideoSink, home: Home) -> None:
         sink.close()
 
 
-class VideoWriter:
+class VideoWriter(OnlyNamed):
     """Writes frames, or arrays, into a video file that plays whatever happens.
 
         with stream.VideoWriter("out.mp4", rate=25) as writer:
@@ -57,6 +58,9 @@ class VideoWriter:
     Raises:
         StreamError: the file cannot be written.
     """
+
+    path: Path
+    frames: int
 
     @spelled_out(WriterKeywords)
     @in_python()

@@ -58,6 +58,12 @@ def test_what_is_right_already_is_not_copied():
         ("boxes", [[1, 2, 3, 4], [1, 2]], "boxes cannot be made an array"),
         ("scores", ["a", "b"], "scores must be numbers"),
         ("scores", np.zeros((2, 1)), r"scores must be \[N\], not \[2, 1\]"),
+        ("scores", [2, 0.5], "scores are 0..1, which 2 is not"),
+        ("scores", np.array([0.5, np.nan], np.float32), "scores are 0..1, which nan is not"),
+        ("scores", [np.inf, 0.5], "scores are 0..1, which inf is not"),
+        ("scores", [0.5, -0.1], "scores are 0..1, which -0.1 is not"),
+        ("boxes", [[1, 2, 3, 4], [1, 2, np.nan, 4]], "boxes are pixels .* no numbers"),
+        ("mask_boxes", [[1, 2, 3, 4], [1, -np.inf, np.inf, 4]], "mask_boxes are pixels .* no num"),
         ("labels", [0, 2], "label 2 has no name; there are 2"),
         ("labels", [0, -1], "label -1 has no name"),
         ("labels", [0, 0.5], "labels must be whole numbers"),
@@ -152,6 +158,8 @@ def test_masks_at_full_size_are_not_taken_for_soft_ones():
         ("track_ids", [1.5, 2], "track_ids must be whole numbers"),
         ("track_ids", [1, None], "track_ids must be numbers"),
         ("scores", [0.5], "differ in length"),
+        ("scores", [2, 0.5], "scores are 0..1, which 2 is not"),
+        ("scores", [0.5, np.nan], "scores are 0..1, which nan is not"),
         ("boxes", "mine", "boxes must be numbers"),
     ],
 )
@@ -161,6 +169,10 @@ def test_full_masks_come_with_what_instances_may_be_made_of(name, value, words):
     assert Instances.from_full_masks(**given).track_ids.dtype == np.int64
     with pytest.raises(ValueError, match=words):
         Instances.from_full_masks(**given | {name: value})
+    if name != "masks":
+        rest = {key: one for key, one in given.items() if key != "masks"}
+        with pytest.raises(ValueError, match=words):
+            Instances.from_rle(WANTED.rle(), **rest | {name: value})
 
 
 def test_a_tuple_picks_as_a_list_does_and_one_boolean_nothing():

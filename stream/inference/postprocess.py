@@ -16,6 +16,8 @@ from stream.instances import Instances
 from stream.types import Floats
 from stream.words import called, counted, names_in
 
+_HIGHEST = 1.01
+"""A score; what rounding, of half precision too, makes of 1 is less."""
 _LISTED = 100
 """So many class names at most are listed where a wrong one was asked for."""
 
@@ -98,10 +100,11 @@ def to_instances(
         classes: labels kept; None for all.
 
     Raises:
-        ModelError: the answer breaks the contract (lengths that differ, a label without a name).
+        ModelError: the answer breaks the contract (lengths that differ, a label without a name,
+            scores above 1).
     """
     _check(raw, len(names))
-    keep = raw.scores >= threshold  # also drops NaN
+    keep = (raw.scores >= threshold) & (raw.scores < np.inf)  # also drops NaN
     if classes is not None:
         keep &= np.isin(raw.labels, np.fromiter(classes, np.int64))
     width, height = geometry.picture
@@ -117,7 +120,7 @@ def to_instances(
     _crop(masks, reach[order], cut[order])
     return Instances(
         boxes=clipped[order].astype(np.float32),
-        scores=raw.scores[order].astype(np.float32),
+        scores=np.minimum(raw.scores[order].astype(np.float32), 1),  # rounding reaches above
         labels=raw.labels[order].astype(np.int64),
         masks=masks,
         class_names=names,
@@ -211,3 +214,6 @@ def _check(raw: Raw, classes: int) -> None:
         raise ModelError(
             f"it answered with label {worst}, but names {counted(classes, 'class', 'classes')}"
         )
+    beyond = raw.scores[(raw.scores > _HIGHEST) & (raw.scores < np.inf)]
+    if len(beyond):
+        raise ModelError(f"it answered with a score of {beyond.max():g}, and scores are 0..1")

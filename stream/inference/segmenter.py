@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from av.video.frame import VideoFrame
 
+from stream.attributes import OnlyNamed
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import DEFAULT, find
 from stream.inference.contract import INPUT, Metadata, Resize, outputs_to_read
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from stream.inference.gatherer import Gatherer
 
 
-class Segmenter:
+class Segmenter(OnlyNamed):
     """Finds the objects of one picture.
 
     Calling it does everything; a pipeline calls the three stages `preprocess`, `infer` and
@@ -52,6 +53,7 @@ class Segmenter:
         mask_threshold: a soft mask above this is the object, 0..1; may be changed at any time.
     """
 
+    name: str
     threshold = Share("threshold")
     mask_threshold = Share("mask threshold")
 
@@ -275,14 +277,13 @@ class Segmenter:
     def remarks(self) -> tuple[str, ...]:
         """Sentences on how it computes: what `auto` chose and why, what runs elsewhere."""
         device, canvases = self._session.device_input, self._session.canvases
-        later = [*(() if device is None else device.remarks)]
-        if canvases is not None and canvases.remark:
-            later.append(canvases.remark)
-        if self._session.handles.remark:
-            later.append(self._session.handles.remark)
-        if self.gatherer is not None and self.gatherer.batches.remark:
-            later.append(self.gatherer.batches.remark)
-        return (*self._session.remarks, *later)
+        later = (
+            *(() if device is None else device.remarks),
+            "" if canvases is None else canvases.remark,
+            self._session.handles.remark,
+            "" if self.gatherer is None else self.gatherer.batches.remark,
+        )
+        return (*self._session.remarks, *filter(None, later))
 
     def __call__(self, picture: Picture) -> Instances:
         """Finds the objects of a picture, and what may be there besides (`Instances.unsure`).

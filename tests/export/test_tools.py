@@ -156,8 +156,14 @@ def test_pictures_are_thinned_evenly_and_must_be_there(tmp_path):
     (tmp_path / "0.png").write_bytes(b"no picture")
     with pytest.raises(SourceError, match="cannot be read"):
         list(read_pictures(tmp_path))
-    with pytest.raises(SourceError, match="holds no pictures"):
-        picture_files(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    for name, words in {
+        "empty": "it holds no pictures",
+        "none": "there is no such folder",
+        "0.png": "that is no folder",
+    }.items():
+        with pytest.raises(SourceError, match=f"{name}: {words}; give"):
+            picture_files(tmp_path / name)
 
 
 @pytest.mark.parametrize("text", ["800", "0x0", "100x100", "1333/800", "9999/9999", "a/b"])

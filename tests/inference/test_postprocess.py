@@ -83,6 +83,11 @@ def test_thresholds_and_order() -> None:
     assert len(found_of(raw_of(boxes, [0.5, 0.49, 0.1, 0.0]), threshold=0.5)) == 1
 
 
+def test_a_score_that_rounding_has_put_above_1_is_1_and_an_infinite_one_is_none() -> None:
+    found = found_of(raw_of([[0, 0, 10, 10]] * 3, [1.0005, float("inf"), 0.9]))
+    np.testing.assert_array_equal(found.scores, np.array([1, 0.9], np.float32))
+
+
 def test_only_the_classes_asked_for() -> None:
     raw = raw_of([[0, 0, 9, 9]] * 3, [0.9, 0.8, 0.7], [0, 1, 2])
     assert found_of(raw, classes=frozenset({1, 2})).names == ["car", "dog"]
@@ -179,6 +184,7 @@ def test_the_answer_is_the_callers_own() -> None:
         (raw_of([[0, 0, 1, 1]] * 3, labels=[0, 4, 3]), "label 4, but names 3 classes"),
         (raw_of([[0, 0, 1, 1]] * 3, labels=[1, -1, -2]), "label -2"),
         (raw_of([[0, 0, 1, 1]] * 2, labels=[3, -1]), "label 3"),
+        (raw_of([[0, 0, 1, 1]] * 2, scores=[0.5, 3.7]), r"a score of 3\.7, and scores are 0\.\.1"),
         (raw_of([[0, 0, 1, 1]])._replace(boxes=np.ones((1, 5), np.float32)), "contract: boxes"),
         (raw_of([[0, 0, 1, 1]], scores=[0.5, 0.4]), "breaks the contract"),
         (raw_of([[0, 0, 1, 1]], masks=np.ones((1, 28, 14))), "breaks the contract"),

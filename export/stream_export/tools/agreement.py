@@ -314,12 +314,14 @@ def picture_files(folder: Path, limit: int | None = None) -> list[Path]:
     """The pictures of a folder (and of its `images`), sorted, evenly thinned to the limit.
 
     Raises:
-        SourceError: there is none.
+        SourceError: there is none, or no such folder.
     """
-    places = [folder, folder / "images"] if folder.is_dir() else []
+    if not folder.is_dir():
+        what = "that is no folder" if folder.exists() else "there is no such folder"
+        raise SourceError(f"{folder}: {what}; give one with pictures (PNG, JPEG or WebP)")
     files = sorted(
         file
-        for place in places
+        for place in (folder, folder / "images")
         if place.is_dir()
         for file in place.iterdir()
         if file.suffix.lower() in _PICTURES
