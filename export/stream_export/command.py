@@ -17,6 +17,7 @@ from stream.instances import Instances
 from stream_export.registry import Kept, Origin, converters, need_extra
 
 if TYPE_CHECKING:
+    from stream.inference.contract import Resize
     from stream_export.tools.answers import StoredAnswers
 
 
@@ -96,6 +97,7 @@ def verify(
     """Compare a model with its origin, picture by picture; fail where they differ.
 
     A model that was rounded, to int8 or float16, differs anyhow: it fails by limits that are given.
+    So does one that is compared with such a model.
     """
     from stream.inference.catalogue import open_model as look_into
     from stream_export.progress import pictures_of
@@ -111,9 +113,9 @@ def verify(
 
     need_extra("onnx")
     options = dict(_options(model))
-    precision = look_into(model)[1].precision
+    seen = look_into(model)[1]
+    rounded = {model: seen.precision}
     asked = (box_error, score_error, mask_overlap, unmatched)
-    tolerance = limits(precision, *asked)
     if config is not None:
         options["config"] = config
     count = len(picture_files(images, pictures))
@@ -121,8 +123,12 @@ def verify(
     origin: Callable[[NDArray[np.uint8]], Instances]
     what = f"the model {against}"
     assumed: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
     if Path(against).suffix == ".onnx":
         origin = open_model(Path(against), score)
+        other = look_into(Path(against))[1]
+        rounded[Path(against)] = other.precision
+        differing = _resized_otherwise(other.resize, seen.resize)
     elif Path(against).suffix == ".npz":
         origin = stored = StoredAnswers(Path(against))
         what, read = stored.what, _named(stored, read)
@@ -130,6 +136,8 @@ def verify(
         origin = opened = _origin(model, against, options)
         what, assumed = opened.what, opened.assumed
     judged = open_model(model, score, provider)
+    rounded = {file: name for file, name in rounded.items() if name != "float32"}
+    tolerance = limits("rounded" if rounded else "float32", *asked)
     with pictures_of("comparing", count) as watch:
         found = compare(
             origin,
@@ -141,18 +149,19 @@ def verify(
         )
     failures = found.failures(tolerance)
     if as_json:
-        told = {"against": what, "assumed": assumed, **found.to_json(), "failures": failures}
-        typer.echo(json.dumps(told, indent=1))
+        said = {"against": what, "assumed": assumed, "differing": differing}
+        typer.echo(json.dumps({**said, **found.to_json(), "failures": failures}, indent=1))
     else:
         alike = [f"assumed alike on both sides, so not compared: {one}" for one in assumed]
-        typer.echo("\n".join([f"compared with {what}", *found.lines(), *alike]))
+        typer.echo("\n".join([f"compared with {what}", *found.lines(), *alike, *differing]))
         if tolerance == NO_LIMIT:
+            which = " and ".join(f"{file} is rounded to {name}" for file, name in rounded.items())
             typer.echo(
-                f"judge for yourself: rounded to {precision}, a model differs from what it was "
-                "made of, and fails only by limits that are given (--unmatched, --box-error, ...)"
+                f"judge for yourself: {which}, and such a model differs from what it was made of; "
+                "it fails only by limits that are given (--unmatched, --box-error, ...)"
             )
     if failures:
-        raise ModelError(f"{model}: it is not what it was exported from: {'; '.join(failures)}")
+        raise ModelError(f"{model}: it differs from {what}: {'; '.join((*failures, *differing))}")
 
 
 def quantize(
@@ -231,6 +240,15 @@ def _origin(model: Path, against: str, options: Kept) -> Origin:
             f"{model}: it does not say which converter made it; give --against another .onnx file"
         )
     return known[str(system)].origin(against, options)
+
+
+def _resized_otherwise(there: Resize, here: Resize) -> tuple[str, ...]:
+    """A sentence where two models do not see a picture in the same size and way."""
+    from stream_export.tools.inspect import resizing
+
+    if there == here:
+        return ()
+    return (f"pictures are resized otherwise: there {resizing(there)}; here {resizing(here)}",)
 
 
 def _named(

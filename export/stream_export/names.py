@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.words import counted
-from stream_export.options import read_names
+from stream_export.options import UNUSED, read_names
 
 COCO = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
@@ -35,7 +35,7 @@ _UNUSED = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 def coco_numbers() -> tuple[str, ...]:
     """Names by COCO's category numbers, 1..90; numbers without a class are called N/A."""
     names = iter(COCO)
-    return tuple("N/A" if number in _UNUSED else next(names) for number in range(1, 91))
+    return tuple(UNUSED if number in _UNUSED else next(names) for number in range(1, 91))
 
 
 _SETS: dict[str, Callable[[], tuple[str, ...]]] = {

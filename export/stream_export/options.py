@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
 from pathlib import Path
 
 from stream.errors import ModelError, UsageError
@@ -59,6 +60,9 @@ _LONGEST = 200
 
 _NUMBERED = re.compile(r"(\d{1,4})(?:\s*[:,;.)=]\s*|\s+)(\S.*)")
 
+UNUSED = "N/A"
+"""The name of a number that belongs to no class, of which there may be several."""
+
 _LISTS = ("names", "categories", "id2label", "thing_classes", "classes", "label2id", "class_to_idx")
 """What lists of classes are called in the files of other programs, the likeliest first."""
 
@@ -97,6 +101,14 @@ def read_names(path: Path, classes: int) -> tuple[str, ...]:
         raise ModelError(
             f"{path}: it holds {counted(len(names), 'name')}, the model has "
             f"{counted(classes, 'class', 'classes')} besides background"
+        )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name != UNUSED]
+    if twice:
+        places = [number for number, name in enumerate(names, 1) if name == twice[0]]
+        listed = f"{', '.join(map(str, places[:-1]))} and {places[-1]}"
+        raise ModelError(
+            f"{path}: the classes {listed} are all called {twice[0]!r}, and nothing would tell "
+            "them apart; give each a name of its own"
         )
     return tuple(names)
 
@@ -180,4 +192,4 @@ def _by_number(path: Path, found: dict[int, str]) -> list[str]:
     last = max(found, default=0)
     if last > 10_000 or min(found, default=1) < 1:
         raise ModelError(f"{path}: a class has the number {last}, which makes no sense")
-    return [found.get(number, "N/A") for number in range(1, last + 1)]
+    return [found.get(number, UNUSED) for number in range(1, last + 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +188,26 @@ def test_names_come_one_a_line(tmp_path):
     assert read_names(path, 2) == ("person", "cat")
     with pytest.raises(ModelError, match="holds 3 names, the model has 5"):
         read_names(path, 5)
+
+
+def test_a_name_of_two_classes_is_refused_and_numbers_without_a_class_are_not(tmp_path):
+    path = tmp_path / "names.txt"
+    for text in (
+        "cat\ndog\ncat\n",
+        "background\ncat\ndog\n cat \n",
+        '["cat", "dog", "cat"]',
+        "names:\n  0: cat\n  1: dog\n  2: cat\n",
+        "".join(
+            f'item {{ id: {number} name: "{name}" }}\n'
+            for number, name in enumerate(("cat", "dog", "cat"), 1)
+        ),
+    ):
+        path.write_text(text)
+        with pytest.raises(ModelError, match=r"the classes 1 and 3 are all called 'cat', .* own$"):
+            read_names(path, 3)
+    for text in ("cat\nN/A\nN/A\n", '{"0": "cat", "1": "N/A", "2": "N/A"}', "cat\nCat\nCAT\n"):
+        path.write_text(text)
+        assert len(read_names(path, 3)) == 3
 
 
 def test_names_may_stand_behind_or_before_their_numbers(tmp_path):
@@ -386,7 +407,33 @@ def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
             assert "scores differ by up to" in str(told.exception)
         else:
             assert told.exit_code == 0, (precision, told.exception)
-            assert f"rounded to {precision}" in told.output
+            assert f"{precision}.onnx is rounded to {precision}, and" in told.output
+        other = ["--images", given[1], "--against", str(path)]
+        turned = CliRunner().invoke(command.build(), ["verify", given[-1], *other])
+        if precision == "float32":
+            assert f"exact.onnx: it differs from the model {path}: scores" in str(turned.exception)
+        else:
+            assert turned.exit_code == 0, (precision, turned.exception)
+            assert f"{path} is rounded to {precision}, and" in turned.output
+
+
+def test_two_models_that_see_pictures_in_other_sizes_are_told_so(tmp_path):
+    import cv2
+
+    (tmp_path / "pictures").mkdir()
+    cv2.imwrite(str(tmp_path / "pictures" / "it.png"), photos.astronaut()[:32, :32, ::-1])
+    one, other = tmp_path / "one.onnx", tmp_path / "other.onnx"
+    save_model(_tiny(), one)
+    model = _tiny(weight=0.9)
+    letterbox = Resize("letterbox", width=32, height=32)
+    write_metadata(model, replace(read_metadata(model), resize=letterbox))
+    save_model(model, other)
+    words = ["verify", str(one), "--images", str(tmp_path / "pictures"), "--against", str(other)]
+    told = CliRunner().invoke(command.build(), words)
+    sentence = "pictures are resized otherwise: there fitted into 32x32, bilinear; here "
+    assert sentence in told.output and sentence in str(told.exception)
+    told = CliRunner().invoke(command.build(), [*words, "--json"])
+    assert json.loads(told.stdout)["differing"][0].startswith(sentence)
 
 
 def _of_light() -> onnx.ModelProto:

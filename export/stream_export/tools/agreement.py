@@ -64,8 +64,8 @@ def limits(
     """How far a model may be from its origin: as was asked, else exact but for float noise.
 
     Args:
-        precision: the model's; one that was rounded has no limits but those that were asked for,
-            as what its rounding changes depends on how sure the network is.
+        precision: the least of both; one that was rounded has no limits but those that were asked
+            for, as what its rounding changes depends on how sure the network is.
         box: see `Tolerance`; None where it was not asked for.
         score: likewise.
         mask: likewise.

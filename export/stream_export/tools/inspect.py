@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from stream.inference.contract import Resize
 from stream.words import called, counted
 from stream_export.metadata import check_contract, load_model, read_metadata, tensors
 from stream_export.registry import options_of
@@ -70,7 +71,7 @@ def describe_lines(found: dict[str, object]) -> list[str]:
         f"origin      {metadata['stream.origin']}",
         f"licence     {metadata['stream.licence']}; trained on {metadata['stream.training_data']}",
         f"precision   {metadata['stream.precision']}",
-        f"resize      {_resizing(metadata['stream.resize'])}",
+        f"resize      {resizing(Resize(**json.loads(metadata['stream.resize'])))}",
         f"classes     {len(names)}: {listed}",
         f"thresholds  score {metadata['stream.score_threshold']}, "
         f"mask {metadata['stream.mask_threshold']}",
@@ -83,18 +84,17 @@ def describe_lines(found: dict[str, object]) -> list[str]:
     ]
 
 
-def _resizing(written: str) -> str:
-    """How pictures are resized, from the metadata's JSON."""
-    policy = json.loads(written)
-    size = f"{policy.get('width')}x{policy.get('height')}"
+def resizing(policy: Resize) -> str:
+    """How pictures are resized, in words."""
+    size = f"{policy.width}x{policy.height}"
     words: str = {
-        "shortest_edge": f"shortest edge {policy.get('shortest')}, unless the longest one would "
-        f"pass {policy.get('longest')}",
+        "shortest_edge": f"shortest edge {policy.shortest}, unless the longest one would pass "
+        f"{policy.longest}",
         "letterbox": f"fitted into {size}",
         "stretch": f"stretched to {size}",
         "native": "by the graph, as its origin does",
-    }[policy["mode"]]
-    return words if policy["mode"] == "native" else f"{words}, {policy.get('interpolation')}"
+    }[policy.mode]
+    return words if policy.mode == "native" else f"{words}, {policy.interpolation}"
 
 
 def _measured(written: str) -> str:
