@@ -86,8 +86,8 @@ def amended(found: _Arrays) -> dict[str, object]:
             _check_labels(array, names)
         elif name == "masks" and len(array):
             _check_masks(array, given, found)
-        elif name in _NUMBERS:
-            _NUMBERS[name](name, array)
+        elif name == "scores":
+            _check_scores(array)
     if len(set(lengths.values())) != 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"arrays of one frame's instances differ in length: {told}")
@@ -230,19 +230,11 @@ def _check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
         raise ValueError(f"label {wrong} has no name; there are {len(names)}, counted from 0")
 
 
-def _check_places(name: str, boxes: Array) -> None:
-    if not np.isfinite(boxes).all():
-        raise ValueError(f"{name} are pixels of the picture, some of these are no numbers")
-
-
-def _check_shares(name: str, scores: Array) -> None:
+def _check_scores(scores: Array) -> None:
     # What is no number is the least and the largest, and neither compares.
     if len(scores) and not (scores.min() >= 0 and scores.max() <= 1):
         wrong = scores[~((scores >= 0) & (scores <= 1))][0]
-        raise ValueError(f"{name} are 0..1, which {wrong:g} is not")
-
-
-_NUMBERS = {"boxes": _check_places, "mask_boxes": _check_places, "scores": _check_shares}
+        raise ValueError(f"scores are 0..1, which {wrong:g} is not")
 
 
 def sides_of(given: Sequence[SupportsIndex]) -> tuple[int, int]:

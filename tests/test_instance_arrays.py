@@ -62,8 +62,6 @@ def test_what_is_right_already_is_not_copied():
         ("scores", np.array([0.5, np.nan], np.float32), "scores are 0..1, which nan is not"),
         ("scores", [np.inf, 0.5], "scores are 0..1, which inf is not"),
         ("scores", [0.5, -0.1], "scores are 0..1, which -0.1 is not"),
-        ("boxes", [[1, 2, 3, 4], [1, 2, np.nan, 4]], "boxes are pixels .* no numbers"),
-        ("mask_boxes", [[1, 2, 3, 4], [1, -np.inf, np.inf, 4]], "mask_boxes are pixels .* no num"),
         ("labels", [0, 2], "label 2 has no name; there are 2"),
         ("labels", [0, -1], "label -1 has no name"),
         ("labels", [0, 0.5], "labels must be whole numbers"),
