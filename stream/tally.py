@@ -112,6 +112,11 @@ def _region(text: str, name: str, flag: str, form: str) -> Region:
         )
     if equals and not named.strip():
         raise UsageError(f"{flag} has an empty name before the =: {text[:60]}")
+    try:
+        named.encode()
+    except UnicodeEncodeError as error:
+        # A terminal of another encoding gives such, and no record can hold it.
+        raise UsageError(f"{flag} has a name that is no text in UTF-8: {text[:60]!r}") from error
     return Region(named.strip() or name, tuple(corners))
 
 

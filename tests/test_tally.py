@@ -35,6 +35,7 @@ def test_pixels_and_percent_and_names():
         ("1,2,3,9999999999", "--line is"),
         ("", "--line is"),
         (" =1,2,3,4", "empty name"),
+        ("T\udcfcr=1,2,3,4", r"no text in UTF-8: 'T\\udcfcr=1,2,3,4'"),
         ("0,0.5,1,0.5", "lies in one pixel; did you mean 0,50%,100%,50%"),
         ("0,0,0,0", "all of '0,0,0,0' lies in one pixel$"),
     ],

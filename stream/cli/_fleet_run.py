@@ -143,6 +143,7 @@ def _check_asked(asked: RunPlan, options: FleetOptions) -> None:
             "--split and --crop make as many files of a film as there are objects, of which a "
             "fleet keeps no account; `stream file FOLDER -o FOLDER` takes them"
         )
+    _check_records(options.records or ())
     if options.part_minutes is None:
         return
     source = asked.source.options
@@ -154,6 +155,24 @@ def _check_asked(asked: RunPlan, options: FleetOptions) -> None:
         raise UsageError("--part-minutes decodes on the CPU; leave out --hwaccel")
     if source.cut != CutOptions():
         raise UsageError("--part-minutes is for whole files; leave out --start, --end and --limit")
+
+
+def _check_records(endings: Sequence[str]) -> None:
+    """Refuses what records beside each video cannot end with.
+
+    Raises:
+        UsageError: which it is, and which endings there are.
+    """
+    from stream.sinks import is_records, record_endings
+
+    for ending in endings:
+        name = f"film.{ending.lstrip('.')}"
+        if Path(name).name != name or not is_records(name):
+            known = ", ".join(one.lstrip(".") for one in record_endings())
+            raise UsageError(
+                f"--records {ending!r}: beside each video records of these formats can be "
+                f"written: {known}; for several give --records several times"
+            )
 
 
 def _plan(asked: RunPlan, records: int) -> RunPlan:

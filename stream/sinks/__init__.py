@@ -58,17 +58,26 @@ def find(target: str, *, photos: bool = False, form: str | None = None) -> type[
     return found
 
 
+def is_records(target: str) -> bool:
+    """Whether some kind of records takes a target."""
+    return bool(KIND.that(lambda kind: kind.records and kind.accepts(target)))
+
+
+def record_endings() -> list[str]:
+    """The endings of all formats of records, sorted, each with its dot."""
+    kinds = KIND.that(lambda kind: kind.records)
+    return sorted({ending for kind in kinds for ending in getattr(kind, "endings", ())})
+
+
 def check_records(target: str) -> None:
     """Makes sure that a target is one of records.
 
     Raises:
         UsageError: no kind of records takes it; the sentence says which there are.
     """
-    if KIND.that(lambda kind: kind.records and kind.accepts(target)):
+    if is_records(target):
         return
-    kinds = KIND.that(lambda kind: kind.records)
-    endings = sorted({ending for kind in kinds for ending in getattr(kind, "endings", ())})
     raise UsageError(
         f"records cannot be written to {target}: its ending says the format, and there are "
-        f"{', '.join(endings)}, and - for lines of JSON on standard output"
+        f"{', '.join(record_endings())}, and - for lines of JSON on standard output"
     )

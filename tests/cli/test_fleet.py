@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -131,6 +132,23 @@ def test_what_has_no_place_among_many_results_is_refused(
     with pytest.raises(UsageError, match=words):
         run_fleet(plan)
     assert not (tmp_path / "out").exists()
+
+
+def test_records_of_no_format_are_refused_by_what_was_asked_for(
+    tmp_path: Path, model: Path
+) -> None:
+    make_files(tmp_path, "in/a.mp4")
+    for records in ("foo", ".", "-", "ndjson,csv", "deep/a.json", "json/"):
+        plan = RunPlan(
+            SourcePlan((str(tmp_path / "in"),), InputOptions()),
+            (OutputPlan(str(tmp_path / "out")),),
+            ModelOptions(str(model)),
+            fleet=FleetOptions(records=("csv", records)),
+        )
+        said = f"^--records {re.escape(repr(records))}: .* written: .*csv, .*ndjson"
+        with pytest.raises(UsageError, match=said):
+            run_fleet(plan)
+        assert not (tmp_path / "out").exists()
 
 
 def _on_ray(folder: Path, model: Path, address: str) -> RunPlan:
