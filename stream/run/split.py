@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.cover import lies_within
 from stream.compositing.occasions import Occasions
 from stream.compositing.painter import Painter
-from stream.compositing.planes import layout, part
 from stream.compositing.selection import ALL, Selection
 from stream.files import shortened
 from stream.frame import Frame, Item, VideoInfo
 from stream.instances import Instances
-from stream.pixels import plane_view
 from stream.references import Referencer
-from stream.roi import Window, paste_mask
+from stream.run.crop import around, cropped
 from stream.run.opening import endings_for, make_painter, open_sink
 from stream.run.plan import OutputPlan
+from stream.run.times import Times
 from stream.sinks.base import Sink
 from stream.sinks.images import ENDINGS, EXACT_ENDINGS, MASK_ENDINGS, ImageSink
 from stream.twins import refuse_twins
@@ -39,8 +35,6 @@ time also where its object is not there."""
 _LEFT = 5.0
 """Seconds without an object from which on its video may be finished for a new one's sake; no
 tracker remembers one for so long."""
-_MARGIN = 4
-"""Pixels around an object in a picture of its own."""
 _NAMED = 8
 _NOBODY = np.zeros(0, np.int64)
 
@@ -99,7 +93,7 @@ class SplitSink(Sink):
         self._written: dict[str, None] = {}
         self._finished: set[str] = set()
         self._without: set[str] = set()
-        self._times = _Times()
+        self._times = Times()
         painter = make_painter(self._style, self._info)
         self._covers = painter.covers
         painter.close()
@@ -226,7 +220,7 @@ class SplitSink(Sink):
         one.seen = frame.pts_seconds
         own = self._painted(one.painter, frame, alone)
         if self._plan.picture.crop:
-            window = _around(alone.mirrored() if self._style.mirror else alone, own)
+            window = around(alone.mirrored() if self._style.mirror else alone, own)
             if window is None:
                 return
             own = cropped(own, window)
@@ -315,78 +309,3 @@ class SplitSink(Sink):
 def _plain(kind: str) -> str:
     """A class's name as files are called."""
     return re.sub(r"[^\w]+", "-", kind).strip("-") or "object"
-
-
-class _Times:
-    """The times of frames, a few bytes for each change of their distance."""
-
-    def __init__(self) -> None:
-        # Of each run: first time, distance, duration (-1: not known), how many, the clock's tick.
-        self._runs = array("q")
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, frame: Frame) -> None:
-        """Notes a frame's time."""
-        self._count += 1
-        duration = -1 if frame.duration is None else frame.duration
-        clock = (frame.time_base.numerator, frame.time_base.denominator)
-        runs = self._runs
-        if runs and runs[-4] == duration and (runs[-2], runs[-1]) == clock:
-            first, distance, count = runs[-6], runs[-5], runs[-3]
-            if count == 1:
-                runs[-5], runs[-3] = frame.pts - first, 2
-                return
-            if frame.pts == first + distance * count:
-                runs[-3] = count + 1
-                return
-        runs.extend((frame.pts, 0, duration, 1, *clock))
-
-    def __iter__(self) -> Iterator[tuple[int, int | None, Fraction]]:
-        runs = self._runs
-        for at in range(0, len(runs), 6):
-            first, distance, duration, count, above, below = runs[at : at + 6]
-            for place in range(count):
-                known = None if duration < 0 else duration
-                yield first + place * distance, known, Fraction(above, below)
-
-
-def _around(alone: Instances, frame: Frame) -> Window | None:
-    """The part of a painted picture that objects are in, with a margin; None where it is none."""
-    height, width = frame.image.height, frame.image.width
-    there = np.zeros((height, width), np.bool_) if frame.alpha is None else frame.alpha > 0
-    for box, mask in zip(alone.paste_boxes, alone.masks, strict=True):
-        pasted = paste_mask(mask, box, width, height, alone.mask_threshold)
-        if frame.alpha is None and pasted is not None:
-            (top, bottom, left, right), inside = pasted
-            there[top:bottom, left:right] |= inside
-    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    return (
-        max(0, int(rows[0]) - _MARGIN),
-        min(height, int(rows[-1]) + 1 + _MARGIN),
-        max(0, int(columns[0]) - _MARGIN),
-        min(width, int(columns[-1]) + 1 + _MARGIN),
-    )
-
-
-def cropped(frame: Frame, window: Window) -> Frame:
-    """A part of a frame as a frame of its own; it is grown to the grid of the chroma planes."""
-    picture = frame.image
-    depth, steps = layout(picture.format.name)
-    rows, columns = steps[-1]
-    top, left = window[0] - window[0] % rows, window[2] - window[2] % columns
-    window = (top, window[1], left, window[3])
-    small = av.VideoFrame(window[3] - left, window[1] - top, picture.format.name)
-    for plane, source, step in zip(small.planes, picture.planes, steps, strict=True):
-        plane_view(plane, depth)[...] = part(plane_view(source, depth), step, window)
-    small.pts = picture.pts
-    for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
-        setattr(small, tag, getattr(picture, tag))
-    alpha = frame.alpha
-    if alpha is not None:
-        alpha = np.ascontiguousarray(alpha[top : window[1], left : window[3]])
-    return replace(frame, image=small, alpha=alpha)

@@ -20,8 +20,7 @@ from stream.run.opening import check_output
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan, masks_plan
 from stream.run.setup import check
-from stream.run.split import SplitSink, _Times
-from tests.held import memory_held
+from stream.run.split import SplitSink
 from tests.media import make_picture
 from tests.sinks.running import info
 
@@ -322,26 +321,3 @@ def test_masks_are_pure_and_identities_are_values(tmp_path):
         expected = mask(1) * 1 + mask(7) * 7 if identities else 255 * mask(1, 7)
         assert values.ndim == 2 and np.array_equal(values, expected)
         assert values.dtype == (np.uint16 if identities else np.uint8)
-
-
-def test_times_take_no_memory_where_they_are_even():
-    times = _Times()
-    blank = Frame(make_picture(0, 16, 16, "yuv420p"), 0, 0, Fraction(1, 30), 1)
-    with memory_held("stream/run/") as held:
-        for index in range(20_000):
-            blank.pts = 5 + 2 * index
-            times.add(blank)
-        assert held() < 20_000
-    assert len(times) == 20_000
-    assert [pts for pts, _, _ in times] == [5 + 2 * index for index in range(20_000)]
-
-
-def test_uneven_times_come_out_as_they_went_in():
-    times = _Times()
-    rng = np.random.default_rng(2)
-    given = []
-    for pts in np.cumsum(rng.integers(1, 4, 500)).tolist():
-        duration = None if pts % 5 == 0 else int(rng.integers(1, 3))
-        given.append((pts, duration, Fraction(1, 90)))
-        times.add(Frame(None, 0, pts, Fraction(1, 90), duration))
-    assert list(times) == given
