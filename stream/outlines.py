@@ -70,6 +70,59 @@ def tight(mask: NDArray[np.bool_]) -> tuple[Window, NDArray[np.bool_]] | None:
     return window, mask[window[0] : window[1], window[2] : window[3]]
 
 
+def filled(
+    corners: NDArray[np.float64], size: tuple[int, int]
+) -> tuple[Window, NDArray[np.bool_]] | None:
+    """The pixels whose centres lie inside a ring, as `tight` gives them.
+
+    A row of pixels is crossed by an edge where this passes the middle of a column; what has an odd
+    number of crossings above it is inside.
+
+    Args:
+        corners: float64 [K, 2], x and y, in which the picture's first pixel reaches from 0 to 1.
+        size: the picture's height and width.
+    """
+    height, width = size
+    others = np.roll(corners, -1, axis=0)
+    ends = np.stack([corners[:, 0], others[:, 0]])
+    first = np.clip(np.ceil(ends.min(axis=0) - 0.5), 0, width).astype(np.int64)
+    last = np.clip(np.ceil(ends.max(axis=0) - 0.5), 0, width).astype(np.int64)
+    many = last - first
+    if not many.any():
+        return None
+    edge = np.repeat(np.arange(len(corners)), many)
+    column = np.arange(len(edge)) - np.repeat(np.cumsum(many) - many - first, many)
+    along = (others - corners)[edge]
+    y = corners[edge, 1] + (column + 0.5 - corners[edge, 0]) * along[:, 1] / along[:, 0]
+    row = np.clip(np.ceil(y - 0.5), 0, height).astype(np.int64)
+    top, bottom = int(row.min()), int(row.max())
+    left, right = int(column.min()), int(column.max()) + 1
+    crossings = np.zeros((bottom - top + 1, right - left), np.uint8)
+    np.add.at(crossings, (row - top, column - left), 1)
+    odd = np.bitwise_xor.accumulate(crossings & 1, axis=0)[:-1].astype(np.bool_)
+    found = tight(odd)
+    if found is None:
+        return None
+    (above, below, before, behind), inside = found
+    return (top + above, top + below, left + before, left + behind), inside
+
+
+def united(
+    parts: Iterable[tuple[Window, NDArray[np.bool_]] | None],
+) -> tuple[Window, NDArray[np.bool_]] | None:
+    """Several parts of a picture, as `tight` gives them, as one."""
+    held = [part for part in parts if part is not None]
+    if len(held) < 2:
+        return held[0] if held else None
+    windows = np.array([window for window, _ in held])
+    top, left = windows[:, 0].min(), windows[:, 2].min()
+    bottom, right = windows[:, 1].max(), windows[:, 3].max()
+    inside = np.zeros((bottom - top, right - left), np.bool_)
+    for window, part in held:
+        inside[window[0] - top : window[1] - top, window[2] - left : window[3] - left] |= part
+    return (int(top), int(bottom), int(left), int(right)), inside
+
+
 _MOST_CELLS = 1 << 27
 """Of all masks of a picture together, 4 bytes each: half a gigabyte."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from stream.records.entries import (
+    EDGES,
     About,
     Entry,
     MisreadError,
@@ -148,9 +149,5 @@ class CocoFile(RecordsFile):
         if isinstance(shape, dict):
             entry["mask"] = shape
         elif shape:
-            # Their coordinates run along pixels' edges, ours through their middles.
-            entry["polygons"] = [
-                [side - 0.5 for side in numbers(ring, "a polygon")]
-                for ring in listed(shape, "segmentation")
-            ]
+            entry[EDGES] = shape
         self._objects.setdefault(image, []).append(entry)

@@ -22,6 +22,8 @@ class MisreadError(ValueError):
 
 LARGEST = 1_000_000
 """Pixels of a side at most."""
+EDGES = "edges"
+"""The key of outlines along the edges of pixels, as COCO's are; ours run through their middles."""
 _MOST = 1 << 32
 """Pixels of a picture at most, several times as many as are decoded."""
 _IN_QUOTES = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?")

@@ -14,8 +14,9 @@ from stream import rle, soft
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.letterbox import placed
-from stream.outlines import pixel_masks, tight
+from stream.outlines import filled, pixel_masks, tight, united
 from stream.records.entries import (
+    EDGES,
     LARGEST,
     Entry,
     MisreadError,
@@ -122,12 +123,19 @@ class Objects:
             track=identity(given.get("track")),
             box=_box(given.get("box"), "box"),
         )
-        polygons = given.get("polygons")
+        polygons, edges = given.get("polygons"), given.get(EDGES)
         masked = given.get("soft") is not None or given.get("mask") is not None
         # Beside a mask they were drawn by hand.
         if polygons or (polygons is not None and not masked):
             self.kinds.add("pixels")
-            found.part = _from_polygons(listed(polygons, "polygons"), size)
+            found.part = _from_polygons(_rings(polygons, "polygons"), size)
+        elif edges is not None:
+            self.kinds.add("pixels")
+            rings = _rings(edges, "segmentation")
+            # What holds the centre of no pixel is there all the same.
+            found.part = united(filled(ring, size) for ring in rings) or _from_polygons(
+                [ring - 0.5 for ring in rings], size
+            )
         elif given.get("soft") is not None:
             self.kinds.add("soft")
             entry = mapping(given["soft"], "soft")
@@ -278,11 +286,10 @@ def _from_rle(given: Mapping[str, object], size: tuple[int, int]) -> _Part:
     return rle.decode_part(given)[1]
 
 
-def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:
-    import cv2
-
-    corners = []
-    for ring in rings:
+def _rings(given: object, what: str) -> list[NDArray[np.float64]]:
+    """Outlines as corners, float64 [K, 2]."""
+    found = []
+    for ring in listed(given, what):
         points = numbers(ring, "a polygon")
         if not points or len(points) % 2:
             raise ValueError(
@@ -290,7 +297,15 @@ def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:
             )
         if max(map(abs, points)) > 1e6:
             raise ValueError("a polygon lies far outside of its picture")
-        corners.append(np.rint(np.array(points)).astype(np.int32).reshape(-1, 2))
+        found.append(np.array(points).reshape(-1, 2))
+    return found
+
+
+def _from_polygons(rings: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> _Part:
+    """The pixels that outlines hold, of which each passes through its outermost pixels."""
+    import cv2
+
+    corners = [np.rint(ring).astype(np.int32) for ring in rings]
     if not corners:
         return None
     every = np.concatenate(corners)

@@ -14,6 +14,8 @@ from stream.types import JSON
 
 _TOLERANCE = 1.0
 """Pixels by which a polygon may be off the outline."""
+_TOLERANCE_OF_COCO = 0.75
+"""Half pixels: with two thirds of it masks would be exact, with three quarters more corners."""
 
 
 def mask_entry(one: Instance, masks: str, run_lengths: JSON) -> dict[str, JSON]:
@@ -44,7 +46,7 @@ def coco_polygons(one: Instance) -> list[JSON]:
         return []
     (top, bottom, left, right), inside = found
     twice = np.repeat(np.repeat(inside, 2, axis=0), 2, axis=1)
-    outlines = rings(twice, (2 * top, 2 * bottom, 2 * left, 2 * right), _TOLERANCE)
+    outlines = rings(twice, (2 * top, 2 * bottom, 2 * left, 2 * right), _TOLERANCE_OF_COCO)
     return [[side / 2 + 0.25 for side in _closed(ring).reshape(-1).tolist()] for ring in outlines]
 
 

@@ -170,7 +170,10 @@ def test_a_polygon_is_drawn_where_it_lies_as_in_the_whole_picture():
         whole = np.zeros(size, np.uint8)
         for ring in rings:
             cv2.fillPoly(whole, [np.rint(np.array(ring)).astype(np.int32).reshape(-1, 2)], 1)
-        wanted, found = tight(whole.astype(np.bool_)), _from_polygons(rings, size)
+        wanted, found = (
+            tight(whole.astype(np.bool_)),
+            _from_polygons([np.reshape(one, (-1, 2)) for one in rings], size),
+        )
         assert (wanted is None) == (found is None), rings
         if wanted is not None and found is not None:
             assert wanted[0] == found[0] and np.array_equal(wanted[1], found[1]), rings

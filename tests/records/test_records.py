@@ -9,6 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask as coco
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +18,7 @@ from stream import records
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
+from stream.outlines import filled
 from stream.sinks.coco import CocoSink
 from stream.sinks.mot import MotSink
 from stream.sinks.ndjson import NdjsonSink
@@ -424,12 +426,49 @@ def test_data_sets_of_annotation_tools_are_read(tmp_path):
     shapes = [
         annotation(segmentation=[[10, 20, 40, 20, 40, 60, 10, 60]], bbox=[10, 20, 30, 40]),
         annotation(segmentation=[], attributes={"track_id": 12}),
+        annotation(segmentation=[[11, 21, 41, 21, 41, 61, 11, 61], [3, 4, 5, 4, 5, 6]]),
+        annotation(segmentation=[[7, 7, 9.2, 7]]),
     ]
     path.write_text(json.dumps(COCO | {"annotations": shapes}))
     ((index, _, read),) = records.read(path)
-    assert (index, read.names) == (2, ["dog", "dog"])
+    assert (index, read.names) == (2, ["dog"] * 4)
     assert read.track_ids.tolist()[1] == 12
-    assert abs(int(read.full_masks()[0].sum()) - 30 * 40) <= 2 * (31 + 41)
+    square, _, several, line = read.full_masks()
+    assert square.sum() == 30 * 40 and square[20:60, 10:40].all()
+    assert several[21:61, 11:41].all() and several.sum() == 30 * 40 + 1 and several[4, 4]
+    assert line.sum() in (3, 4) and line[6:8, 6:10].any(), "what is too thin is there all the same"
+
+
+def test_outlines_of_data_sets_hold_the_pixels_that_cocos_own_reader_says(tmp_path):
+    path = tmp_path / "drawn.json"
+    turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    radius = 30 + 12 * np.cos(5 * turn)
+    rings = [[60 + 1.7 * radius * np.cos(turn), 50 + radius * np.sin(turn)],
+             [30 + radius * np.cos(turn), 10 + radius * np.sin(turn)]]  # fmt: skip
+    given = [np.stack(ring, axis=1).round(2).reshape(-1).tolist() for ring in rings]
+    path.write_text(json.dumps(COCO | {"annotations": [annotation(segmentation=given)]}))
+    ((_, _, read),) = records.read(path)
+    wanted = coco.decode(coco.merge(coco.frPyObjects(given, 100, 120))).astype(bool)
+    # It rounds corners to a fifth of a pixel.
+    assert (read.full_masks()[0] != wanted).sum() <= 0.005 * wanted.sum()
+
+
+@given(st.lists(st.tuples(*[st.integers(-20, 60)] * 2), min_size=1, max_size=8))
+def test_a_pixel_is_inside_an_outline_where_its_centre_is(corners):
+    # Quarters, so that no edge passes through a centre but by a corner at a centre's height.
+    ring = np.array(corners, np.float64) / 2 + 0.25
+    rows, columns = np.indices((20, 30)) + 0.5
+    inside = np.zeros((20, 30), np.bool_)
+    for (x, y), (to_x, to_y) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+        if x != to_x:
+            below = y + (columns - x) * (to_y - y) / (to_x - x) <= rows
+            inside ^= ((x < columns) != (to_x < columns)) & below
+    found = filled(ring, inside.shape)
+    whole = np.zeros_like(inside)
+    if found is not None:
+        (top, bottom, left, right), part = found
+        whole[top:bottom, left:right] = part
+    np.testing.assert_array_equal(whole, inside)
 
 
 @given(st.data())
