@@ -124,6 +124,9 @@ class Branch:
             item.settle(Fate.DROPPED)
             raise
         self._drop(pushed_out)
+        late = sum(isinstance(one, Painted) for one in pushed_out)
+        for output in self.outputs if late else ():
+            output.figures.unpainted += late
 
     def _drop(self, items: Sequence[Delivery]) -> None:
         for item in items:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame
+from stream.queues import WhenFull
 from stream.run.branch import Branch, nobody
 from stream.run.output import Output
 from stream.run.policy import Policy
@@ -14,6 +15,11 @@ from stream.timing import Clock
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter
+
+
+_UNPAINTED = 8
+"""Frames that may wait where they are only passed on: that takes no time but what the machine takes
+to come to it, so that they are none of a display that lags."""
 
 
 class Branches:
@@ -70,12 +76,13 @@ class Branches:
             for one in self._branches:
                 if one.key == output.key:
                     return one
+            passes = output.painter is None and self._policy.when_full is not WhenFull.BLOCK
             branch = Branch(
                 output.painter,
                 self._lines,
                 self._clock,
                 when_full=self._policy.when_full,
-                capacity=self._policy.capacity,
+                capacity=_UNPAINTED if passes else self._policy.capacity,
                 undoubted=lambda: self.undoubted,
             )
             self._branches.append(branch)

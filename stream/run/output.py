@@ -16,6 +16,7 @@ from stream.run.time_line import TimeLine
 from stream.sinks.base import Gone, NotNow, Sink
 from stream.sinks.display import Display
 from stream.timing import Clock, timed
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter
@@ -44,11 +45,13 @@ class OutputFigures:
     Attributes:
         frames: that it has.
         dropped: that it had no time for.
+        unpainted: that were not painted for it in time, though others may have them.
         missed: that came while nothing could be written.
     """
 
     frames: int = 0
     dropped: int = 0
+    unpainted: int = 0
     missed: int = 0
 
 
@@ -129,12 +132,15 @@ class Output:
         found = [*self._said, *self.sink.remarks, *painted]
         found += [] if self._line is None else self._line.remarks(self.name)
         # After an error what is missing has another cause, and a sentence of its own.
-        if self.figures.dropped and not (self.sink.shows or self.gone or self.error):
-            many = self.figures.dropped
-            found.append(
-                f"{many} frame{'s are' if many > 1 else ' is'} missing in {self.name}: it could "
-                f"not keep up; {self.sink.quicker}"
-            )
+        if self.sink.shows or self.gone or self.error:
+            return found
+        for many, why in (
+            (self.figures.dropped, f"it could not keep up; {self.sink.quicker}"),
+            (self.figures.unpainted, "painting could not keep up"),
+        ):
+            if many:
+                missing = counted(many, "frame is", "frames are")
+                found.append(f"{missing} missing in {self.name}: {why}")
         return found
 
     def start(self, clock: Clock, on_end: Callable[[Output], None]) -> None:

@@ -205,7 +205,7 @@ def _recording(output: Output) -> dict[str, JSON]:
     return {
         "path": output.name,
         "frames": output.figures.frames,
-        "dropped": output.figures.dropped,
+        "dropped": output.figures.dropped + output.figures.unpainted,
         "missed": output.figures.missed,
         "error": output.problem,
     }

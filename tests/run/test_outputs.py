@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from fractions import Fraction
@@ -14,11 +15,13 @@ import pytest
 from stream.frame import Frame
 from stream.options import PictureOptions
 from stream.queues import WhenFull
+from stream.run.branches import Branches
+from stream.run.figures import Figures
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.policy import LIVE
 from stream.sinks.video import VideoSink
-from stream.timing import CAPTURE_TO_DISPLAY
+from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from tests.run.parts import (
     PATIENCE,
     RATE,
@@ -174,6 +177,54 @@ def test_a_slow_output_of_a_live_run_slows_nobody():
     assert (outcome.counts.written, outcome.counts.shown) == (4, 16)
     check_every_frame_counts_once(outcome)
     assert run.clock.figures()[CAPTURE_TO_DISPLAY].frames == 20
+
+
+def test_what_was_not_painted_in_time_is_missing_in_a_file_and_said_though_others_have_it():
+    """Records need no painting, so that they miss nothing where a machine is busy for a moment."""
+    source, records, busy = Held(), Kept(), threading.Event()
+
+    class Busy(Counted):
+        remarks = ()
+
+        def paint(self, frame: Frame, figures=()) -> None:
+            busy.wait(30)
+
+    run = make_run(source, policy=LIVE)
+    run.add(Output(records, "records", when_full=WhenFull.DROP_OLDEST, capacity=30))
+    film = Output(Kept(), "film", Busy("busy", 1), when_full=WhenFull.DROP_OLDEST, capacity=30)
+    run.add(film)
+
+    def act():
+        for index in range(20):
+            source.let()
+            until(lambda index=index: len(records.frames) == index + 1)
+        busy.set()
+        run.stop()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    outcome = run.run()
+    thread.join()
+    assert records.frames == list(range(20)) and run.outputs[0].remarks == []
+    assert film.figures.frames + film.figures.unpainted == 20 and film.figures.unpainted >= 18
+    said = f"{film.figures.unpainted} frames are missing in film: painting could not keep up"
+    assert film.remarks == [said] and film.figures.dropped == 0
+    assert outcome.counts.dropped == 0, "all are in the records"
+
+
+def test_frames_that_are_only_passed_on_wait_for_a_machine_that_is_busy_elsewhere():
+    branches = Branches(lambda frame: (), Clock(), LIVE, threading.RLock())
+    records = Output(Kept(), "records", when_full=WhenFull.DROP_OLDEST, capacity=30)
+    film = Output(Kept(), "film", Counted("film", 1), when_full=WhenFull.DROP_OLDEST, capacity=30)
+    figures = Figures(Clock(), CAPTURE_TO_DISPLAY)
+    for output in (records, film):
+        branches.suiting(output).add(output)
+    for frame in itertools.islice(Grey(5), 10):
+        if isinstance(frame, Frame):
+            for branch in branches.all:  # whose threads have not come to it yet
+                branch.put(figures.enter(frame), shared=True)
+    assert (records.figures.unpainted, film.figures.unpainted) == (0, 4)
+    branches.cancel()
 
 
 def test_frames_a_display_has_no_time_for_are_dropped_and_counted():
