@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.heif import boxes_of, has_gain_map, has_opacity, is_deep, is_sequence
+from stream.heif import has_gain_map, has_opacity, is_deep, is_sequence
+from stream.heif_boxes import boxes_of
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 MOTION, GAIN, CUT, DAMAGED = "motion", "gain", "cut", "damaged"
