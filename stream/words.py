@@ -22,6 +22,11 @@ def counted(number: int, one: str, several: str = "") -> str:
     return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
+def minutes(seconds: float) -> str:
+    """A span of time, as words: "1 minute", "0.5 minutes"."""
+    return f"{seconds / 60:g} minute{'s' * (seconds != 60)}"
+
+
 def listed(numbers: Sequence[int], one: str) -> str:
     """Things by their numbers, as words: "stream 1", "streams 1, 2 and 4".
 

@@ -1,9 +1,10 @@
-from stream.words import called, counted, listed, names_in, visible
+from stream.words import called, counted, listed, minutes, names_in, visible
 
 
 def test_one_is_one_and_all_else_are_several():
     assert [counted(number, "frame") for number in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
     assert counted(1, "class", "classes") == "1 class"
+    assert [minutes(one) for one in (60, 30, 1800)] == ["1 minute", "0.5 minutes", "30 minutes"]
     assert counted(3, "result exists", "results exist") == "3 results exist"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stream.errors import StreamError
+from stream.words import minutes
 
 _LEAST = 10
 """So many in turn, or two of each worker, and it is no matter of single files."""
@@ -79,7 +80,7 @@ class Outage:
                 else "no result could be put in its place"
             )
             raise StreamError(
-                f"{nothing} for {self._patience / 60:g} minutes, the last {self._in_turn} in turn "
+                f"{nothing} for {minutes(self._patience)}, the last {self._in_turn} in turn "
                 f"({self._why}); the same command goes on with the rest"
             )
         return min(free, 1) if now >= self._next else 0

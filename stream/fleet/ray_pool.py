@@ -183,6 +183,7 @@ class RayPool(WatchedPool[Any]):
             **options, max_restarts=0, max_task_retries=0, max_concurrency=2
         )(Worker)
         self._head = Head(self._head_of(address), clock)
+        self._deserted = False
         self._references: dict[Any, tuple[Any, Callable[[Any], Event]]] = {}
         """What is on its way: by whom, and what is made of it."""
         try:
@@ -241,10 +242,9 @@ class RayPool(WatchedPool[Any]):
             return len(self._all())  # Ray would wait for its head, and end the program
         places = 0
         with self._answering():
-            nodes = self._ray.nodes()
+            nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        self._deserted = not nodes
         for node in nodes:
-            if not node["Alive"]:
-                continue
             has = node["Resources"]
             fits = int(has.get("CPU", 0) // self._need.cores)
             if self._need.gpus:
@@ -253,6 +253,13 @@ class RayPool(WatchedPool[Any]):
                 fits = min(fits, int(has.get("memory", 0) // (self._need.memory * 2**30)))
             places += fits
         return places
+
+    @property
+    def _waits_for(self) -> str:
+        """What keeps workers from beginning."""
+        if self._deserted:
+            return "Ray has run on no machine of the cluster"
+        return super()._waits_for
 
     def _start(self) -> Any:
         with self._answering():

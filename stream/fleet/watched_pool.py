@@ -13,7 +13,7 @@ from stream.errors import UsageError
 from stream.fleet.places import shown
 from stream.fleet.pool import Lost, Need, Pool, nothing_works
 from stream.fleet.task import Done, Task
-from stream.words import counted
+from stream.words import counted, minutes
 
 _log = logging.getLogger(__name__)
 
@@ -241,7 +241,7 @@ class WatchedPool(Pool, Generic[W]):
             sentence = f"the worker was lost: {why}"
             if busy.stuck:
                 sentence = (
-                    f"nothing came of it for {self._need.patience / 60:g} minutes; where that is "
+                    f"nothing came of it for {minutes(self._need.patience)}; where that is "
                     "no fault, --patience is to be longer"
                 )
             return [Lost(busy.task.number, sentence, busy.task.key, busy.task.serial, node)]
@@ -253,7 +253,7 @@ class WatchedPool(Pool, Generic[W]):
             self._lived = now
         elif now - self._lived > self._need.patience:
             raise nothing_works(
-                self._why or f"for {self._need.patience / 60:g} minutes {self._waits_for}"
+                self._why or f"for {minutes(self._need.patience)} {self._waits_for}"
             )
 
     @property

@@ -160,6 +160,22 @@ def test_a_head_that_is_gone_for_half_of_rays_patience_ends_the_fleet(
         assert head.there
 
 
+def test_a_cluster_without_machines_is_told_from_one_without_room(ray: _Ray) -> None:
+    """Its head may answer where Ray has ended on all of them."""
+    now = 0.0
+    pool = RayPool(a_plan("none.onnx"), Need(patience=60), "auto", clock=lambda: now)
+    for alive, said in ((False, "Ray has run on no machine of"), (True, "no machine has had a")):
+        ray.nodes = lambda alive=alive: [{"Alive": alive, "Resources": {}}]  # type: ignore[method-assign]
+        now += 20.0
+        assert pool.free(1) == 0 and pool.note.startswith(said)
+    ray.nodes = lambda: []  # type: ignore[method-assign]
+    now += 60.0
+    assert pool.free(1) == 0
+    with pytest.raises(StreamError, match="for 1 minute Ray has run on no machine of the clu"):
+        pool.wait(0)
+    pool.close()
+
+
 def test_nothing_is_asked_of_ray_that_waits_for_its_head(
     ray: _Ray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
