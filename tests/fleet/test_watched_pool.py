@@ -246,5 +246,5 @@ def test_without_any_machine_it_ends_in_time() -> None:
     pool.free(3)
     pool.after(seconds=20)
     assert pool.note == "no machine has had 2 free cores"
-    with pytest.raises(StreamError, match="for 1 minutes no machine has had 2 free cores"):
+    with pytest.raises(StreamError, match="for 1 minute no machine has had 2 free cores"):
         pool.after(seconds=50)
