@@ -7,6 +7,7 @@ import socket
 
 from aiohttp import web
 
+from stream.frame import Frame
 from stream.serve.pictures import Shared, Viewer
 from stream.sinks.browser import Slot
 
@@ -16,6 +17,20 @@ _WAITING = 128 * 1024
 
 _PATIENCE = 10.0
 """Seconds that a viewer may take for one picture before it is taken to be gone."""
+
+_LOOKS = 2.0
+"""Seconds after which it is looked whether a viewer is still there, where no picture comes."""
+
+
+async def _next(viewer: Viewer, request: web.Request) -> Frame | None:
+    """The newest frame; None once the viewer has gone, which only who sends to it would notice."""
+    while True:
+        try:
+            async with asyncio.timeout(_LOOKS):
+                return await viewer.next()
+        except TimeoutError:
+            if request.transport is None or request.transport.is_closing():
+                return None
 
 
 async def send(request: web.Request, slot: Slot, jpeg: Shared[bytes]) -> web.StreamResponse:
@@ -37,7 +52,7 @@ async def send(request: web.Request, slot: Slot, jpeg: Shared[bytes]) -> web.Str
     viewer = Viewer(slot)
     try:
         await response.write(f"--{_BOUNDARY}\r\n".encode())
-        while (frame := await viewer.next()) is not None:
+        while (frame := await _next(viewer, request)) is not None:
             picture = await jpeg.of(frame)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             # The boundary behind it at once: browsers show a picture when they see where it ends.

@@ -223,6 +223,41 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_shown_the_door(page, mo
         until(lambda: page.room.slot.viewers == 0)
 
 
+def test_who_looked_at_a_source_that_is_gone_and_left_takes_nobody_s_place(model, monkeypatch):
+    """As pages that are loaded again and again; one who waits sees it come back."""
+    from stream import sources
+    from stream.errors import SourceError
+
+    real, back = sources.open, threading.Event()
+
+    def opened(target, options=None):
+        if not back.is_set():
+            raise SourceError("it is gone")
+        return real(target, options)
+
+    monkeypatch.setattr(sources, "open", opened)
+    monkeypatch.setattr("stream.serve.mjpeg._LOOKS", 0.05)
+    monkeypatch.setattr("stream.serve.room._FIRST_PAUSE", 0.2)
+    monkeypatch.setattr("stream.serve.room._LONGEST_PAUSE", 0.2)
+    with served([plan_of(options=ServeOptions(port=0, viewers=3))], model) as page:
+
+        def look():
+            viewer = socket.create_connection(("127.0.0.1", page.port), 60)
+            viewer.sendall(f"GET /api/rooms/0/mjpeg HTTP/1.1\r\nHost: {page.host}\r\n\r\n".encode())
+            assert viewer.recv(12) == b"HTTP/1.1 200"
+            return viewer
+
+        with look() as waiting:
+            for _ in range(6):
+                look().close()
+                until(lambda: page.room.slot.viewers == 1)
+            back.set()
+            told = b""
+            while b"image/jpeg" not in told:
+                told += waiting.recv(4096)
+        until(lambda: page.room.slot.viewers == 0)
+
+
 def test_who_is_gone_before_the_answer_begins_is_not_in_the_log(page, monkeypatch):
     """As viewers that gave up while the machine slept; an error in the log fails this test."""
     send, done = mjpeg.send, threading.Event()
