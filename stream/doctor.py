@@ -247,31 +247,20 @@ def _kept() -> Finding:
 
 
 def _cameras() -> Iterator[Finding]:
-    if sys.platform == "linux":
-        found = list(_linux_cameras())
-    else:
-        from stream.sources.camera import find_cameras
+    from stream.sources._camera_faults import remedy_of
+    from stream.sources.camera import find_cameras
 
-        found = [
-            Finding("cameras", str(index), "works", camera.name)
-            for index, camera in enumerate(find_cameras())
-        ]
+    found = find_cameras()
+    for index, camera in enumerate(found):
+        name = camera.device if sys.platform == "linux" else str(index)
+        if camera.problem is None:
+            yield Finding("cameras", name, "works", camera.name)
+        else:
+            what = f"{camera.name}: {camera.problem}"
+            yield Finding("cameras", name, "missing", what, remedy_of(camera, sys.platform))
     if not found:
         advice = "plug one in; in a container or virtual machine, pass the device through"
-        found = [Finding("cameras", "cameras", "missing", "none found", advice)]
-    yield from found
-
-
-def _linux_cameras() -> Iterator[Finding]:
-    devices = sorted(Path("/dev").glob("video[0-9]*"), key=lambda path: int(path.name[5:]))
-    for device in devices:
-        described = Path("/sys/class/video4linux") / device.name / "name"
-        name = described.read_text().strip() if described.exists() else "no name"
-        if os.access(device, os.R_OK | os.W_OK):
-            yield Finding("cameras", str(device), "works", name)
-        else:
-            advice = "sudo usermod -aG video $USER, then log in again"
-            yield Finding("cameras", str(device), "missing", f"{name}: no permission", advice)
+        yield Finding("cameras", "cameras", "missing", "none found", advice)
 
 
 _ENCODERS = {

@@ -16,6 +16,9 @@ ALLOW = {
 }
 """What to do where a camera may not be used, by system."""
 
+NOT_PERMITTED, IN_USE = "not permitted", "in use by another program"
+"""Problems that cameras are listed with."""
+
 _TO_A_CONTAINER = (
     "here not even by root, as in a container to which it was not handed (docker run --device)"
 )
@@ -32,8 +35,7 @@ def fault_of(camera: Camera, error: BaseException, system: str, *, asked: bool =
     """
     number = getattr(error, "errno", None)
     listed = "see what it has with `stream webcam --list`"
-    allow = ALLOW.get(system, "allow it")
-    advice = _TO_A_CONTAINER if system == "linux" and _is_root() else allow
+    allow, advice = ALLOW.get(system, "allow it"), _permission(system)
     reasons: list[tuple[bool, str]] = [
         (number == errno.EBUSY, "is in use by another program; close that and try again"),
         (number in {errno.EACCES, errno.EPERM}, f"may not be used; {advice}"),
@@ -58,6 +60,26 @@ def fault_of(camera: Camera, error: BaseException, system: str, *, asked: bool =
     otherwise = f"cannot be used: {getattr(error, 'strerror', None) or error}"
     what = next((text for holds, text in reasons if holds), otherwise)
     return f"the camera {camera.name} ({camera.device}) {what}"
+
+
+def remedy_of(camera: Camera, system: str) -> str:
+    """What to do where a camera is listed with a problem.
+
+    Args:
+        camera: as it is listed.
+        system: linux, darwin or win32.
+    """
+    if camera.problem == NOT_PERMITTED:
+        return _permission(system)
+    if camera.problem == IN_USE:
+        return "close that program and try again"
+    return "plug it in again, or use another"
+
+
+def _permission(system: str) -> str:
+    if system == "linux" and _is_root():
+        return _TO_A_CONTAINER
+    return ALLOW.get(system, "allow it")
 
 
 def _is_root() -> bool:

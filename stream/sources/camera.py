@@ -19,7 +19,7 @@ from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
-from stream.sources._camera_faults import ALLOW, fault_of
+from stream.sources._camera_faults import ALLOW, NOT_PERMITTED, fault_of
 from stream.sources._clock import MACHINE
 from stream.sources._opened import Opened
 from stream.sources.base import Target
@@ -156,7 +156,7 @@ class CameraSource(LiveSource):
     ) -> None:
         self._camera = camera
         self._name = f"camera {camera.name}"
-        if camera.problem == "not permitted":
+        if camera.problem == NOT_PERMITTED:
             raise SourceError(fault_of(camera, PermissionError(errno.EACCES, ""), SYSTEM))
         self._attempts = _attempts(camera, size, rate)
         self._asked = size is not None or rate is not None

@@ -16,6 +16,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from stream.sources._camera_faults import IN_USE, NOT_PERMITTED
 from stream.sources.modes import Camera, Mode
 
 Ioctl = Callable[[int, int, bytearray], int]
@@ -94,9 +95,9 @@ def _camera(path: Path, names: Path, ioctl: Ioctl) -> Camera | None:
 
 def _reason(error: OSError) -> str:
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return "not permitted"
+        return NOT_PERMITTED
     if error.errno == errno.EBUSY:
-        return "in use by another program"
+        return IN_USE
     if error.errno == errno.ENOTTY:
         return "no camera, by what its driver answers"
     if error.errno in {errno.ENODEV, errno.ENXIO}:
