@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from stream.frame import SegmentedFrame, VideoInfo
 from stream.groups import shown
 from stream.instances import Instances
 from stream.keywords import OpenKeywords, ProcessKeywords, spelled_out
+from stream.one_at_a_time import OneAtATime
 from stream.one_process import Home, stays
 from stream.options import OutputOptions, PictureOptions
 from stream.run.interrupt import interrupted_later
@@ -86,12 +87,20 @@ class Video(OnlyNamed):
     def __iter__(self) -> Iterator[SegmentedFrame]:
         """Yields frames in order; of a live source the newest there is.
 
+        Several threads may take from one iterator: each frame comes to one of them.
+
         Raises:
             StreamError: the source, or inference, failed; what came before was given.
         """
+        return OneAtATime(self._frames())
+
+    def _frames(self) -> Generator[SegmentedFrame, None, None]:
         self._home.check(f"the video {self.info.name!r}")
         if self._ready is None or self._begun:
-            raise UsageError("a video is iterated once; open it again")
+            raise UsageError(
+                "a video is iterated once; open it again, or keep iter(video) to go on where a "
+                "loop was left"
+            )
         self._begun = True
         run = self._ready.run
         (output,) = self._ready.outputs

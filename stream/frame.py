@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from stream.mastering import Mastering
 from stream.types import AnyPacket
+from stream.words import kinds
 
 if TYPE_CHECKING:
     import av
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stream.tally import Tally
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Frame:
     """One picture on its way from source to sink.
 
@@ -69,6 +70,14 @@ class Frame:
 
     def __copy__(self) -> Self:
         return replace(self)
+
+    def __repr__(self) -> str:
+        picture, found = self.image, self.instances
+        what = "" if found is None else f", {kinds(found.names)}"
+        return (
+            f"Frame({self.index}, at {self.pts_seconds:.3f} s, {picture.width}x{picture.height} "
+            f"{picture.format.name}{what})"
+        )
 
     def __reduce__(self) -> NoReturn:
         from stream.one_process import stays
@@ -142,7 +151,7 @@ class Cover:
     """
 
     codec: str
-    data: bytes
+    data: bytes = field(repr=False)
     name: str = ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, cast, overload
@@ -18,7 +17,7 @@ from stream.instance_arrays import class_names as named
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
-from stream.words import called
+from stream.words import kinds
 
 if TYPE_CHECKING:
     import supervision
@@ -267,9 +266,7 @@ class Instances:
 
     def __repr__(self) -> str:
         height, width = self.picture_size
-        counts = Counter(self.names).most_common()
-        what = ", ".join(f"{count} {called(name)}" for name, count in counts) or "nothing"
-        lines = [f"Instances: {what} in a picture of {width}x{height}"]
+        lines = [f"Instances: {kinds(self.names)} in a picture of {width}x{height}"]
         for name in ("boxes", "scores", "labels", "masks", "track_ids", "mask_boxes"):
             array = getattr(self, name)
             if array is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 # What moves the cursor, colours or ends a line, and what turns the direction of letters round.
 _UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
@@ -51,6 +52,12 @@ def called(name: str) -> str:
     """
     plain = name.strip() and "," not in name
     return visible(name) if plain else f"'{visible(name)}'"
+
+
+def kinds(names: Iterable[str]) -> str:
+    """How many of each name there are, the most first: "2 person, 1 dog"; "nothing" of none."""
+    counts = Counter(names).most_common()
+    return ", ".join(f"{count} {called(name)}" for name, count in counts) or "nothing"
 
 
 def some_of(names: Sequence[str], most: int = 12) -> str:

@@ -7,7 +7,9 @@ import json
 import os
 import pickle
 import signal
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +21,9 @@ import pytest
 import stream
 from stream import sources
 from stream.errors import StreamError, UsageError
+from stream.frame import Cover
 from stream.sources.base import Source, delivered
+from stream.words import kinds
 from tests import tiny_models
 from tests.media import make_clip
 
@@ -253,6 +257,44 @@ def test_leaving_in_any_way_leaves_nothing_behind(bright):
     with pytest.raises(UsageError, match="iterated once"):
         next(iter(video))
     assert Path(video.info.name)
+
+
+def test_several_threads_take_from_one_video(bright):
+    given = [np.full((64, 96, 3), place, np.uint8) for place in range(40)]
+    taken, together = [], threading.Barrier(4)
+    with stream.open(given, segmenter=bright, track=False) as video:
+        frames = iter(video)
+
+        def take():
+            together.wait()
+            for frame in frames:
+                taken.append(frame.index)
+
+        with ThreadPoolExecutor(4) as pool:
+            for one in [pool.submit(take) for _ in range(4)]:
+                one.result()
+    assert sorted(taken) == list(range(40))
+    frames = iter(stream.open(given, segmenter=bright))
+    next(frames)
+    frames.close()
+    assert next(frames, None) is None
+
+
+def test_frames_and_reports_say_in_a_few_lines_what_they_are(bright, tmp_path):
+    with stream.open(pictures(), segmenter=bright, fps=25) as video:
+        _, frame, *_ = video
+    what = kinds(frame.instances.names)
+    size = f"{frame.image.width}x{frame.image.height} {frame.image.format.name}"
+    assert repr(frame) == f"Frame(1, at 0.040 s, {size}, {what})"
+    frame.instances = None
+    assert repr(frame) == f"Frame(1, at 0.040 s, {size})"
+    report = stream.process(pictures(), tmp_path / "out.mp4", segmenter=bright)
+    first, figures, *rest = repr(report).splitlines()
+    assert first.startswith("RunReport: ") and first.endswith("out.mp4")
+    assert f"{report.frames_out} out, 0 dropped" in figures
+    assert any(line.startswith("  model ") for line in rest) and "stages" not in repr(report)
+    assert "error: no disk" in repr(replace(report, error="no disk"))
+    assert "data" not in repr(Cover("mjpeg", b"0" * 100))
 
 
 def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp_path):

@@ -30,7 +30,7 @@ _OURS = re.compile(rb'\s*\{\s*"stream": "')
 _HEAD = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunReport:
     """One input's run, as it goes into the report file.
 
@@ -63,6 +63,14 @@ class RunReport:
     counts: dict[str, JSON] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     error: str | None = None
+
+    def __repr__(self) -> str:
+        lines = [f"RunReport: {self.input} → {self.output}", figures_line(self), found_line(self)]
+        lines += [*count_lines(self.counts), model_line(self)]
+        lines += [f"note: {remark}" for remark in self.remarks]
+        if self.error is not None:
+            lines.append(f"error: {self.error}")
+        return "\n  ".join(map(visible, lines))
 
 
 def run_report(
@@ -193,19 +201,28 @@ def print_report(console: Console, run: RunReport) -> None:
             *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms)),
         )
     show_table(console, table)
-    paused = f" ({run.paused_seconds:.1f} s of them paused)" if run.paused_seconds >= 0.1 else ""
-    console.print(
-        f"{run.fps:.1f} fps, {counted(run.frames_in, 'frame')} in, {run.frames_out} out, "
-        f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s{paused}",
-        highlight=False,
-    )
+    console.print(figures_line(run), highlight=False)
     console.print(Text(visible(found_line(run))))
     for line in count_lines(run.counts):
         console.print(Text(visible(line)))
-    looked = f", {run.views} looks at each picture" if run.views > 1 else ""
-    console.print(Text(visible(f"model {run.model}, provider {run.provider}{looked}")))
+    console.print(Text(visible(model_line(run))))
     for remark in run.remarks:
         console.print(Text(f"note: {visible(remark)}", style="yellow"))
+
+
+def figures_line(run: RunReport) -> str:
+    """How fast it was, and what became of its frames, as one line."""
+    paused = f" ({run.paused_seconds:.1f} s of them paused)" if run.paused_seconds >= 0.1 else ""
+    return (
+        f"{run.fps:.1f} fps, {counted(run.frames_in, 'frame')} in, {run.frames_out} out, "
+        f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s{paused}"
+    )
+
+
+def model_line(run: RunReport) -> str:
+    """What found the objects, and on what it ran, as one line."""
+    looked = f", {run.views} looks at each picture" if run.views > 1 else ""
+    return f"model {run.model}, provider {run.provider}{looked}"
 
 
 def count_lines(counts: Mapping[str, JSON]) -> list[str]:
