@@ -270,9 +270,11 @@ def silence(codec: str, rate: int, layout: str) -> list[AnyPacket]:
 
     Args:
         codec: its canonical name.
-        rate: samples per second.
+        rate: samples per second; 0 where nothing says so, of which there are none.
         layout: the channels.
     """
+    if not rate:
+        return []
     tried = dict.fromkeys((layout, "stereo", "mono"))
     made = (_silence(codec, rate, one) for one in tried)
     return next((packets for packets in made if packets), [])

@@ -8,7 +8,7 @@ import os
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from stream.frame import Cover
 from stream.heif import SEQUENCES
 from stream.sources._joined import Window
 from stream.sources._numerals import decimal_points
+from stream.sources._remapped import as_one
 from stream.words import counted
 
 # What FFmpeg takes for a video although people mean text by it.
@@ -96,6 +97,23 @@ def open_container(
             raise SourceError(f"{path} is empty (0 bytes); nothing was recorded in it")
         if path.is_file():  # to open a pipe would be to read it
             path.open("rb").close()
+    container = _opened(path, part, hwaccel)
+    if container.format.name in _TEXT_FORMATS:
+        container.close()
+        raise SourceError(f"{path} is a text file, not a video")
+    if path.is_file():
+        container = as_one(container, lambda how: _opened(path, part, hwaccel, how))
+    for stream in container.streams.video:
+        cut_exactly(stream)
+    return container
+
+
+def _opened(
+    path: Path,
+    part: tuple[int, int] | None,
+    hwaccel: HWAccel | None,
+    how: Mapping[str, str] | None = None,
+) -> InputContainer:
     file = _range(path, part)
     try:
         # "file:" keeps a colon in the name from being taken for a protocol; the whitelist keeps
@@ -104,7 +122,7 @@ def open_container(
             container: InputContainer = av.open(
                 f"file:{os.fspath(path)}" if file is None else file,
                 "r",
-                options={"protocol_whitelist": "file,pipe,crypto,data"},
+                options={"protocol_whitelist": "file,pipe,crypto,data", **(how or {})},
                 metadata_errors="replace",
                 hwaccel=hwaccel,
             )
@@ -120,11 +138,6 @@ def open_container(
             f"{path} is not a video that can be read, or it is damaged beyond reading "
             f"({reason(error)})"
         ) from error
-    if container.format.name in _TEXT_FORMATS:
-        container.close()
-        raise SourceError(f"{path} is a text file, not a video")
-    for stream in container.streams.video:
-        cut_exactly(stream)
     return container
 
 

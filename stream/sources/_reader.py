@@ -148,6 +148,7 @@ class Reader:
         if self._decoder is not None:
             self._decoder.flush_buffers()
         self._damage = Damage(joined=True)
+        self._later.seek()
         self._sent = self._came = 0
         self._last = None
         if self._times is not None:
