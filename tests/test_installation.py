@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stream import doctor, installation
+from stream import installation
 from stream.cli import _main
+from stream.doctor import machine
 from stream.installation import (
     ONNX_RUNTIME,
     OPENCV,
@@ -73,7 +74,7 @@ def test_doctor_sees_two_opencvs(tmp_path, monkeypatch, extra):
         pytest.skip("another OpenCV is installed here")
     monkeypatch.syspath_prepend(str(tmp_path))
     distribution(tmp_path, extra)
-    (found,) = [one for one in doctor._packages() if one.state == "missing"]
+    (found,) = [one for one in machine.packages() if one.state == "missing"]
     assert found.name == "OpenCV" and f"opencv-python and {extra} are installed" in found.detail
     assert found.advice.startswith(f"pip uninstall -y {extra} && pip install --force-reinstall")
 

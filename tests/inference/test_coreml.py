@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream import Segmenter, doctor
+from stream import Segmenter
+from stream.doctor.inference import kept
 from stream.errors import ProviderError
 from stream.inference import coreml, onnx_session, providers, session
 from stream.inference.catalogue import Entry
@@ -117,7 +118,7 @@ def test_each_size_of_input_has_a_session_and_a_cache_of_its_own(mac: Mac, tmp_p
     assert mac.opened == [coreml.OPTIONS] * 3
     assert len(set(folders)) == 3 and all(one.is_dir() for one in folders)
     assert folders[0].parent == tmp_path / "Library/Caches/stream-segmentation/coreml"
-    assert f"in {folders[0].parents[1]}, for quicker" in doctor._kept().detail
+    assert f"in {folders[0].parents[1]}, for quicker" in kept().detail
     (remark,) = there.remarks
     assert " nodes run on the CPU instead of CoreML: " in remark
 
