@@ -167,7 +167,7 @@ def test_photos_that_differ_in_their_ending_alone_have_results_of_their_own(
     for name in ("a.jpg", "a.png", "sub/A.PNG", "sub/a.jpg", "b.jpg"):
         path = tmp_path / "in" / name
         path.parent.mkdir(exist_ok=True, parents=True)
-        cv2.imwrite(str(path), photos.astronaut()[..., ::-1])
+        cv2.imwrite(str(path), cv2.resize(photos.astronaut()[..., ::-1], (160, 160)))
     asked = ("image", "in", "--recursive", "--model", bright, "--threshold", 0.1, "--select", "1")
     names = ["a.jpg.png", "a.png", "b.png", "sub/A.PNG", "sub/a.jpg.png"]
 
@@ -245,10 +245,10 @@ def test_what_is_refused_leaves_no_folder(stream, nothing, tmp_path, how):
 
 def test_each_of_several_photos_is_as_it_is_alone(stream, bright, tmp_path):
     names = []
-    for index, (x, y) in enumerate(((40, 30), (60, 36), (200, 150), (0, 0))):
-        picture = np.random.default_rng(index).integers(0, 120, (240, 320, 3)).astype(np.uint8)
+    for index, (x, y) in enumerate(((20, 15), (30, 18), (0, 0))):
+        picture = np.random.default_rng(index).integers(0, 120, (120, 160, 3)).astype(np.uint8)
         if x:
-            picture[y : y + 50, x : x + 70] = 255
+            picture[y : y + 25, x : x + 35] = 255
         names.append(f"{index}.png")
         cv2.imwrite(str(tmp_path / names[-1]), picture)
     looks = (

@@ -186,6 +186,8 @@ def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
     assert stream("run", "b.toml").code == 2, "what is there is kept"
 
 
+# That `stream url` waits for one is a quick test, in test_several.py.
+@pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_an_address_that_comes_later_is_waited_for_while_another_source_goes_on(nothing, tmp_path):

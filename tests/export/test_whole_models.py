@@ -26,6 +26,9 @@ detection = lazily("torchvision.models.detection")
 backbones = lazily("torchvision.models.detection.backbone_utils")
 ops = lazily("torchvision.ops")
 AnchorGenerator = lazily("torchvision.models.detection.anchor_utils", "AnchorGenerator")
+FastRCNNPredictor = lazily("torchvision.models.detection.faster_rcnn", "FastRCNNPredictor")
+TwoMLPHead = lazily("torchvision.models.detection.faster_rcnn", "TwoMLPHead")
+MaskRCNNPredictor = lazily("torchvision.models.detection.mask_rcnn", "MaskRCNNPredictor")
 LastLevelP6P7 = lazily("torchvision.ops.feature_pyramid_network", "LastLevelP6P7")
 TorchvisionOrigin = lazily("stream_export.converters.torchvision.origin", "TorchvisionOrigin")
 
@@ -41,7 +44,17 @@ def mobile(**settings: Any) -> Any:
     )
     levels = 3
     anchors = AnchorGenerator(((16, 64),) * levels, ((0.5, 1.0),) * levels)
-    return detection.MaskRCNN(backbone, 3, rpn_anchor_generator=anchors, **settings).eval()
+    return small_headed(backbone, anchors, **settings).eval()
+
+
+def small_headed(backbone: Any, anchors: Any, **settings: Any) -> Any:
+    """Its head has few weights: of torchvision's twelve million a file took half a second."""
+    heads = {
+        "box_head": TwoMLPHead(256 * 7 * 7, 32),
+        "box_predictor": FastRCNNPredictor(32, 3),
+        "mask_predictor": MaskRCNNPredictor(256, 256, 3),
+    }
+    return detection.MaskRCNN(backbone, rpn_anchor_generator=anchors, **heads, **settings)
 
 
 def saved(folder: Path, content: Any) -> str:
@@ -129,13 +142,11 @@ def test_a_pyramid_may_end_in_two_layers_of_its_own(tmp_path: Path) -> None:
         backbone_name="resnet18", weights=None, extra_blocks=LastLevelP6P7(256, 256)
     )
     levels = tuple((edge,) for edge in (32, 64, 128, 256, 512, 700))
-    network = detection.MaskRCNN(
-        backbone, 3, rpn_anchor_generator=AnchorGenerator(levels, ((0.5, 1.0, 2.0),) * 6)
-    )
-    found = opened(Asked(weights=saved(tmp_path, network)))
+    whole = small_headed(backbone, AnchorGenerator(levels, ((0.5, 1.0, 2.0),) * 6))
+    found = opened(Asked(weights=saved(tmp_path, whole)))
     assert found.model.rpn.anchor_generator.sizes == levels
     state = found.model.state_dict()
-    assert state.keys() == network.state_dict().keys()
+    assert state.keys() == whole.state_dict().keys()
     assert torch.equal(
         state["backbone.fpn.extra_blocks.p7.weight"], backbone.fpn.extra_blocks.p7.weight
     )

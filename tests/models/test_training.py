@@ -806,7 +806,7 @@ def test_who_judges_by_what_was_learnt_is_told(trainer_of, tmp_path, monkeypatch
     content = coco_set(folder, 16)
     config = runs.TrainConfig(data=folder, out=out)
     first, said = runs.gather(folder, None), []
-    trainer_of(lambda trainer: None, 1, pictures=first[0].pictures).save()
+    trainer_of(lambda trainer: None, 1, pictures=first[0].pictures, whole=True).save()
     runs.train(config, first, tell=said.append)
     assert not any("to judge by" in one for one in said)
     write(folder, content | {"images": content["images"][1:], "annotations": []})
@@ -827,13 +827,17 @@ def trainer_of(tmp_path):
     coco_set(folder, 1)
     data = read(folder)
 
-    @cache
-    def untrained(names):
-        return MaskRCNN(NetworkConfig(names))
+    few = {"channels": 16, "rpn_channels": 16, "box_features": 16, "mask_channels": 16}
 
-    def make(learn, steps, names=data.names, pictures=data.pictures, origin="", **more):
+    @cache
+    def untrained(names, whole):
+        return MaskRCNN(NetworkConfig(names, **({} if whole else few)))
+
+    def make(
+        learn, steps, names=data.names, pictures=data.pictures, origin="", *, whole=False, **more
+    ):
         trainer = Trainer(
-            copy.deepcopy(untrained(tuple(names))),
+            copy.deepcopy(untrained(tuple(names), whole)),
             pictures,
             np.ones(len(pictures)),
             tmp_path / "out",

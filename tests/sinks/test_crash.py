@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_no_encoder_behind(tmp_path, monkeypatch, ending):
     gc.disable()
     before = psutil.Process().num_threads()
     try:
-        Full(monkeypatch, 250_000)
+        Full(monkeypatch, 100_000)
         sink = VideoSink(tmp_path / f"out{ending}", plain())
         with pytest.raises(SinkError, match="the disk is full"):
             write(sink, 2000)
@@ -210,14 +210,14 @@ def test_a_full_disk_prints_nothing(tmp_path, monkeypatch, capfd, ending):
     """PyAV prints the traceback of an error that it is told while it holds another."""
     random = np.random.default_rng(0)  # what an encoder finds again needs less room
     codec = "libvpx-vp9" if ending == ".webm" else "libx264"
-    for room in (300_000, 380_000):
+    for room in (75_000, 95_000):
         disk = Full(monkeypatch, room)
         with (
             pytest.raises(SinkError, match="the disk is full"),
             stream.VideoWriter(tmp_path / f"{room}{ending}", codec=codec) as writer,
         ):
             for _ in range(30):
-                writer.write(random.integers(0, 256, (240, 320, 3), np.uint8))
+                writer.write(random.integers(0, 256, (120, 160, 3), np.uint8))
         assert disk.room <= 0
         monkeypatch.undo()
     gc.collect()
