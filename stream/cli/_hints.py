@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import sys
 from collections.abc import Iterable
@@ -11,6 +12,9 @@ from stream.errors import UsageError
 from stream.likeness import nearest
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]")
+
+_NUMBER = re.compile(r"%0?\d*d")
+"""What stands for numbers in names that are written, and in other programs' names of pictures."""
 
 
 def is_address(text: str) -> bool:
@@ -47,6 +51,8 @@ def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
         hint = f"; options begin with two plain hyphens: --{text.lstrip(_DASHES + '-')}"
     elif text.startswith("~") or re.match(r"\$\w|\$\{", text):
         hint = f"; a shell does not read {text[0]} in quotes"
+    elif _NUMBER.search(text) and glob.glob(stars := _NUMBER.sub("*", text)):  # noqa: PTH207
+        hint = f"; numbered files are named with a *, in quotes: {stars}"
     elif last_of_several and (Path(text).suffix or text.endswith("/")):
         hint = f"; where it is to be written, say -o {text}"
     return UsageError(f"there is no file {text}{hint}")

@@ -132,8 +132,7 @@ def _of_folder(
         deeper = not recursive and _is_deeper(folder, endings, into)
         hint = ", only results of earlier runs" if results else ""
         hint += "; --recursive looks into its subfolders" if deeper else ""
-        other = next((ways for ways, of in _ways() if of - endings and _any_of(others, of)), "")
-        hint += f"; {other}" if other else ""
+        hint += _for_others(others, endings)
         raise UsageError(f"the folder {folder} has no {what} in it{hint}")
     said = [
         _counted(folder, folders, "subfolder", "; --recursive takes them too"),
@@ -152,6 +151,12 @@ def _ways() -> tuple[tuple[str, frozenset[str]], ...]:
         ("its pictures are for: stream image", PICTURE_ENDINGS),
         ("its videos are for: stream file", VIDEO_ENDINGS),
     )
+
+
+def _for_others(others: Sequence[Path], endings: frozenset[str]) -> str:
+    """What files that are none of those with certain endings are for; "" where that is unknown."""
+    other = next((ways for ways, of in _ways() if of - endings and _any_of(others, of)), "")
+    return f"; {other}" if other else ""
 
 
 def _any_of(paths: Iterable[Path], endings: frozenset[str]) -> bool:
@@ -247,9 +252,12 @@ def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
         for one in written
         for name in glob.glob(one, recursive=True)  # noqa: PTH207 - takes absolute ones too
     )
-    files = [Path(name) for name in names if Path(name).suffix.lower() in endings]
+    found = [Path(name) for name in names]
+    files = [one for one in found if one.suffix.lower() in endings]
     files = [one for one in files if one.is_file() and not one.name.startswith("._")]
     files = [one for one in files if not is_piece(one.name)]
     if not files:
-        raise UsageError(f"nothing of the name {pattern} is among the {what} here")
+        raise UsageError(
+            f"nothing of the name {pattern} is among the {what} here{_for_others(found, endings)}"
+        )
     return files

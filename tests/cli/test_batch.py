@@ -1,3 +1,4 @@
+import re
 from pathlib import Path, PurePath
 
 import pytest
@@ -217,6 +218,23 @@ def test_a_folder_without_videos_is_refused(tmp_path):
     (tmp_path / "films" / "a.mp4").touch()
     with pytest.raises(UsageError, match="no pictures in it; its videos are for: stream file"):
         find_inputs([str(tmp_path / "films")], PICTURE_ENDINGS, "pictures")
+
+
+def test_numbered_pictures_are_named_as_they_can_be(tmp_path):
+    for index in (1, 2, 5):
+        (tmp_path / f"img_{index:04d}.png").touch()
+    for number in ("%04d", "%4d", "%d"):
+        words = re.escape(f"numbered files are named with a *, in quotes: {tmp_path}/img_*.png")
+        with pytest.raises(UsageError, match=words):
+            find_inputs([f"{tmp_path}/img_{number}.png"], PICTURE_ENDINGS, "pictures")
+    with pytest.raises(UsageError, match=r"there is no file .*x_%04d\.png$"):
+        find_inputs([f"{tmp_path}/x_%04d.png"], PICTURE_ENDINGS, "pictures")
+    with pytest.raises(
+        UsageError, match="among the videos here; its pictures are for: stream image"
+    ):
+        matched([f"{tmp_path}/img_*.png"], tmp_path / "out", tmp_path)
+    found = find_inputs([f"{tmp_path}/img_*.png"], PICTURE_ENDINGS, "pictures")
+    assert [one.name[4:8] for one, _ in found.files] == ["0001", "0002", "0005"]
 
 
 def test_a_slash_at_the_end_means_a_folder(takes):
