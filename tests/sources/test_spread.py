@@ -7,12 +7,14 @@ from fractions import Fraction
 
 import av
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.frame import Frame
 from stream.sinks.video import VideoSink
 from stream.sources._cropping import elements
 from stream.sources._decoded import Decoded
-from stream.sources._spread import Spread
+from stream.sources._spread import Spread, _room
 from stream.sources.file import FileSource
 from tests.media import make_clip
 
@@ -159,3 +161,25 @@ def test_one_is_told_of_in_the_singular():
     assert spread([0, 40, None, 120])[1].remarks == [
         "1 picture had no usable time of its own and was spread between those around"
     ]
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-1000, 3000)), max_size=90))
+def test_whatever_is_stored_each_comes_once_in_its_order(stored):
+    times, made = spread(stored)
+    assert len(times) == len(stored)
+    # Only what had no usable time of its own has got another.
+    changed = [place for place, one in enumerate(times) if one != stored[place]]
+    assert len(changed) <= made.leading + made.count
+    for place in changed:
+        assert times[place] is not None
+        assert place == 0 or times[place - 1] is None or times[place - 1] <= times[place]
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True).map(sorted))
+def test_times_that_grow_are_never_touched(stored):
+    assert spread(stored)[0] == stored
+
+
+def test_fewer_large_pictures_wait_than_small_ones():
+    assert _room(av.VideoFrame(64, 48, "yuv420p")) == 64
+    assert _room(av.VideoFrame(3840, 2160, "yuv420p")) == 10
