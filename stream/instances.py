@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, cast, overload
 
@@ -179,8 +179,12 @@ class Instances:
 
         Raises:
             UsageError: a mask cannot be read.
-            ValueError: a mask is not of the picture's size, or lengths differ.
+            ValueError: a mask is not of the picture's size, lengths differ, or it is a single one.
         """
+        if isinstance(rles, Mapping):
+            raise ValueError(  # noqa: TRY004 - like a single mask at full size
+                "run lengths are several: give a list, of one mask too"
+            )
         return cls.from_full_masks(
             map(rle.decode, rles),
             class_names=class_names,

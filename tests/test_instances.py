@@ -237,6 +237,14 @@ def test_full_masks_come_back_pixel_for_pixel():
     assert again == found
 
 
+def test_run_lengths_of_one_mask_are_told_from_several():
+    given = three()
+    with pytest.raises(ValueError, match="run lengths are several: give a list"):
+        Instances.from_rle(
+            given.rle()[0], class_names=given.class_names, picture_size=given.picture_size
+        )
+
+
 def test_run_lengths_of_real_masks_are_those_of_their_pixels():
     found = three()
     for one, mask in zip(found.rle(), found.full_masks(), strict=True):
