@@ -9,7 +9,7 @@ from av.audio.stream import AudioStream
 
 from stream.frame import Passthrough
 from stream.sources._opened import Templates, kind_of
-from stream.sources.live_timeline import LARGEST_STEP, TICKS, Timeline
+from stream.sources.live_timeline import LARGEST_STEP, SLOW, TICKS, Timeline
 from stream.sources.stream_reader import Sound
 from stream.types import AnyPacket
 
@@ -170,7 +170,10 @@ class LiveSound:
         if common is None or present is None:
             return None  # before the first picture there is no common time
         for shift in (common, self._own.get(position)):
-            if shift is not None and abs(float(own + shift) - present) <= LARGEST_STEP:
+            if shift is None:
+                continue
+            off = float(own + shift) - present
+            if abs(off) <= LARGEST_STEP or self._goes_on(position, own + shift, off, arrived):
                 self._astray.pop(position, None)
                 return shift
         if arrived - self._astray.setdefault(position, arrived) < _WAITS:
@@ -178,3 +181,18 @@ class LiveSound:
         del self._astray[position]
         self._own[position] = round(present / TICKS) * TICKS - own
         return self._own[position]
+
+    def _goes_on(self, position: int, at: Fraction, off: float, arrived: float) -> bool:
+        """Whether a packet follows the one before, behind a silence of the pictures too.
+
+        As of a sender that hung: its pictures say only later that they go on.
+
+        Args:
+            position: of its stream.
+            at: where it would be on the line.
+            off: seconds that this is from the present.
+            arrived: seconds, when it came.
+        """
+        last, silence = self._came.get(position), self._timeline.silence(arrived)
+        follows = last is not None and 0 < at - last[0] <= 1
+        return follows and silence <= SLOW and -LARGEST_STEP - silence <= off <= 0

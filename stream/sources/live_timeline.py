@@ -17,7 +17,7 @@ _AHEAD = 1.5
 """Seconds that a picture may come too soon, and as much more as those before it came late: then a
 source makes up for it. One that is damaged claims any time, and the next is back at its own."""
 
-_FAST, _SLOW = 20.0, 60.0
+_FAST, SLOW = 20.0, 60.0
 """Seconds that a connection's clock may get ahead of the wall clock, and fall behind it. Nothing
 comes before it was taken, but for what a server has kept for who joins; and who is a minute late is
 not live. Such a clock runs at another speed, as of some cameras at the double or half; what each is
@@ -124,6 +124,14 @@ class Timeline:
             return None
         return float(self._line * TICKS) + wall - self._last.wall
 
+    def silence(self, wall: float) -> float:
+        """Seconds without a picture; 0 before the first one.
+
+        Args:
+            wall: `time.perf_counter()`.
+        """
+        return 0.0 if self._last is None else wall - self._last.wall
+
     def reconnected(self) -> None:
         """Says that what comes next was stamped by a new clock, unless the one before goes on."""
         self._shift = self._before = self._since = self._anchor = self._began = None
@@ -221,7 +229,7 @@ class Timeline:
             last: the picture before.
             wall: seconds, when it came.
         """
-        if own is None or last.shift is None or last.since is None or wall - last.wall > _SLOW:
+        if own is None or last.shift is None or last.since is None or wall - last.wall > SLOW:
             return False
         tick = round((own + last.shift) / TICKS)
         went = float((last.tick - last.since[0]) * TICKS)
@@ -259,7 +267,7 @@ class Timeline:
     @staticmethod
     def _later(late: float, step: float) -> float:
         """Seconds that pictures come late by, after one that was sooner by `step`."""
-        return min(_SLOW, max(0.0, late - step))
+        return min(SLOW, max(0.0, late - step))
 
     def _look(self, tick: int, wall: float) -> None:
         """Leaves a clock that runs at another speed than the wall's."""
@@ -268,6 +276,6 @@ class Timeline:
         since, began = self._since
         ahead = float((tick - since) * TICKS) - (wall - began)
         usual = (wall - began) / _TRUE
-        self._astray = not self.paced and not -_SLOW - usual <= ahead <= _FAST + usual
+        self._astray = not self.paced and not -SLOW - usual <= ahead <= _FAST + usual
         if self._astray:
             self._left = float((tick - since) * TICKS) / max(wall - began, 1e-3), wall - began

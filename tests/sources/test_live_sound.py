@@ -110,6 +110,28 @@ def test_sound_that_pauses_and_comes_in_bursts_is_all_there(templates):
     assert times == sorted(set(times)) and len(times) >= 10 * 25 - 1
 
 
+def test_of_a_sender_that_hung_all_sound_is_there_and_where_it_was_taken(templates):
+    """It comes before the pictures say that they go on too; and sound that drifts is not let go."""
+    for stall in (3.0, 6.7, 30.0):
+        line = Timeline()
+        sound = LiveSound("x", line, templates.streams)
+        placed = []
+        for step in range(25 * 60):
+            at = step / 25
+            came = 10 + stall if 10 <= at < 10 + stall else at
+            for index in range(2):
+                packet = _packet(7 + at + index / 50)
+                found = sound.place(Sound(0, packet, 300 + came), templates)
+                placed += [] if found is None else found.packets
+            if not 10 <= at < 10.3:  # as their decoding takes longer
+                line.place(round((7 + at) / TICKS), TICKS, 300 + came)
+        times = [float(packet.dts * packet.time_base) for packet in placed]
+        steps = {round(after - before, 3) for before, after in itertools.pairwise(times)}
+        assert steps == {0.02} and abs(times[-1] - 59.98) < 0.001, stall
+    slow = played(templates, 60, lambda at: at, lambda at: at / 2)
+    assert max(abs(at - time) for at, time in slow) < 8
+
+
 def test_long_packets_may_come_two_at_a_time(templates):
     line = Timeline()
     sound = LiveSound("x", line, templates.streams)
