@@ -69,7 +69,13 @@ def recorded(source: Path, records: Path, cut: CutOptions, *, beside: bool) -> b
 def _last(path: Path) -> _Last | None:
     """The last frame that a file tells of; None where it is not there, or not whole."""
     ending = path.suffix.lower()
-    read = {".json": _of_coco, ".parquet": _of_parquet, ".csv": _of_table, ".txt": _of_mot}
+    read = {
+        ".json": _of_coco,
+        ".parquet": _of_parquet,
+        ".csv": _of_table,
+        ".txt": _of_mot,
+        ".mot": _of_mot,
+    }
     try:
         return read.get(ending, _of_lines)(path)
     except (OSError, ValueError, LookupError, ArithmeticError):

@@ -6,9 +6,16 @@ import pytest
 
 from stream.cli._recorded import recorded
 from stream.options import CutOptions
+from stream.sinks.coco import CocoSink
+from stream.sinks.mot import MotSink
+from stream.sinks.ndjson import NdjsonSink
+from stream.sinks.parquet import ParquetSink
+from stream.sinks.table import CsvSink
 
 ALL = CutOptions()
-NAMES = ("found.ndjson", "found.csv", "found.json", "found.txt", "found.parquet")
+KINDS = (NdjsonSink, CsvSink, CocoSink, MotSink, ParquetSink)
+NAMES = tuple(f"found{ending}" for kind in KINDS for ending in kind.endings)
+LINES = NdjsonSink.endings
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def test_what_was_cut_off_anywhere_is_not_finished(made, clip):
         data = path.read_bytes()
         ends = [at for at, byte in enumerate(data) if byte == 10] if path.suffix != ".json" else []
         # What comes behind the last frame's line in .ndjson tells of no frame.
-        ends = ends[: -3 if path.suffix == ".ndjson" else -1]
+        ends = ends[: -3 if path.suffix in LINES else -1]
         for end in {0, 1, len(data) // 3, len(data) - 3, *ends[::5], *ends[-1:]}:
             path.write_bytes(data[: end + 1])
             assert not recorded(clip, path, ALL, beside=False), (path, end, len(data))
@@ -50,7 +57,7 @@ def test_a_part_is_finished_with_its_own_last_picture(stream, clip, bright, tmp_
 def test_lines_are_read_from_the_end_however_long_they_are(made, clip, monkeypatch):
     for size in (1, 7, 4096):
         monkeypatch.setattr("stream.cli._recorded._BLOCK", size)
-        for path in made[:2]:
+        for path in made[:3]:
             assert recorded(clip, path, ALL, beside=False), (path, size)
 
 
@@ -63,7 +70,7 @@ def test_where_nothing_is_in_the_last_frame_a_film_beside_it_says_so(
     for name in NAMES:
         path = tmp_path / name
         assert recorded(clip, path, ALL, beside=True), name
-        assert recorded(clip, path, ALL, beside=False) == (path.suffix in {".ndjson", ".json"})
+        assert recorded(clip, path, ALL, beside=False) == (path.suffix in (*LINES, ".json"))
 
 
 def test_half_written_records_are_not_left_out(stream, clip, bright, tmp_path):
