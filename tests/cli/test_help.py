@@ -88,27 +88,16 @@ def test_help_loads_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_file_loads_only_what_a_file_needs(clip, nothing, tmp_path):
+def test_a_file_loads_only_what_a_file_needs(stream, clip, nothing, tmp_path):
+    def asked(name):
+        given = ("-o", tmp_path / name, "--model", nothing, "--provider", "cpu", "--limit", 2, "-q")
+        return "file", clip, *given
+
     # Once before, since making the model's optimised graph is a matter of the first start.
-    for target in ("first.mp4", "out.mp4"):
-        done = loaded_of(
-            NOT_FOR_A_FILE,
-            *(
-                "file",
-                clip,
-                "-o",
-                tmp_path / target,
-                "--model",
-                nothing,
-                "--provider",
-                "cpu",
-                "--limit",
-                2,
-                "-q",
-            ),
-        )
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / target).stat().st_size > 1000
+    assert stream(*asked("first.mp4")).code == 0
+    done = loaded_of(NOT_FOR_A_FILE, *asked("out.mp4"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
 
 
 def test_what_is_run_often_reads_its_values_without_pydantic():

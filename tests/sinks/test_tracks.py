@@ -32,7 +32,7 @@ def doubled(path: Path) -> Path:
     with av.open(str(path), "w") as container:
         streams = []
         for number, (width, language) in enumerate([(128, "eng"), (64, "fra")]):
-            stream = container.add_stream("libx264", rate=25)
+            stream = container.add_stream("libx264", rate=25, options={"preset": "veryfast"})
             stream.width, stream.height = width, 48
             stream.metadata.update(language=language, title=f"camera {number}")
             streams.append((stream, width))

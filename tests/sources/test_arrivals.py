@@ -158,7 +158,7 @@ def test_looking_costs_no_packet(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_source_has_the_sound_that_came_up(kind):
     container = "mpegts" if kind == "announced" else kind
-    connections = [rising(kind), piece(container, RISES, RISES + 20, sound=True)]
+    connections = [rising(kind), piece(container, RISES, RISES + 10, sound=True)]
     with socket.create_server(("127.0.0.1", 0)) as listening:
         place = f"http://127.0.0.1:{listening.getsockname()[1]}/live"
 

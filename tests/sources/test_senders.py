@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import av
 import numpy as np
@@ -20,13 +21,15 @@ from stream.sources.stream_reader import Ended, Picture, Sound, StreamReader
 from tests.sources.serving import picture
 
 SECONDS = 2
+FAST = {"preset": "ultrafast", "tune": "zerolatency"}
 
 
+@cache
 def sent(kind: str, sound: tuple[str, int] | None = ("aac", 44100)) -> bytes:
     """Two seconds of a sender: its picture, and a tone by a codec at a rate."""
     file = io.BytesIO()
     with av.open(file, "w", format=kind) as made:
-        video = made.add_stream("libx264", rate=25, options={"tune": "zerolatency"})
+        video = made.add_stream("libx264", rate=25, options=FAST)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         audio = sound and made.add_stream(sound[0], rate=sound[1], layout="mono")
         for index in range(25 * SECONDS):
