@@ -97,7 +97,9 @@ def test_files_photos_records_and_a_look_at_the_machine(tmp_path: Path, system: 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("ended with 0") == len(commands), done.stdout + done.stderr
+    # No camera is found on another system's behalf, which its list says.
+    assert done.stdout.count("ended with 0") == len(commands) - 1, done.stdout + done.stderr
+    assert done.stdout.count("ended with 1") == 1 and "no camera found" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.count('{"frame":') == 3
     for folder in ("masks", "again"):
