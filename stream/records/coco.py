@@ -46,8 +46,10 @@ class CocoFile(RecordsFile):
         super().__init__(path)
         try:
             raw = path.read_bytes()
-            given = parse_json(raw.decode(encoding_of(raw)))
-            del raw
+            written = raw.decode(encoding_of(raw))
+            del raw  # each of these is as large as the file, and what is made of them is larger
+            given = parse_json(written)
+            del written
             if isinstance(given, list):
                 raise MisreadError("it is a list of results without their images and categories")
             data = mapping(given, "the file")
