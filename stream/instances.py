@@ -26,8 +26,8 @@ Several: TypeAlias = "slice | Sequence[bool] | Sequence[int] | NDArray[np.bool_]
 """What picks several instances: a slice, a boolean for each, or places; as numpy reads them."""
 
 
-UNSURE = 0.5
-"""Down to which share of the threshold something counts as unsure."""
+UNSURE = 0.3
+"""Down to which share of the threshold something counts as unsure; `docs/privacy.md` has why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -53,7 +53,7 @@ class Instances:
         track_ids: int64 [N], one identity per object over time, or None where nothing tracks.
         mask_boxes: float32 [N, 4], where masks lie that reach beyond their boxes, as boxes are
             given; None where the boxes themselves say so.
-        unsure: what may be in the picture besides, down to half the threshold: layers that cover
+        unsure: what may be in the picture besides, down to 0.3 of the threshold: layers that cover
             objects cover it too. It stays with whatever is chosen of the others. None where nobody
             asked for it.
         colours: float32 [N, K], which share of its pixels has which colour, for trackers; None

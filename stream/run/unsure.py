@@ -13,9 +13,9 @@ from stream.instances import UNSURE, Instances, box_iou
 FLOOR = UNSURE
 """Down to which share of the threshold candidates count."""
 
-BETWEEN = 0.35
-"""The same of frames that stand for those around them as well: who is seen by half the threshold in
-some of these may be seen a little less surely in the one that the model looks at."""
+BETWEEN = 0.25
+"""The same of frames that stand for those around them as well: who is seen by that share in some of
+these may be seen a little less surely in the one that the model looks at."""
 
 AHEAD = 0.2
 """Seconds of footage that are looked ahead into for who is about to come."""

@@ -18,6 +18,7 @@ from stream.run import look_ahead
 from stream.run.figures import Figures, Job
 from stream.run.finder import Finder
 from stream.run.look_ahead import LARGEST, LookAhead
+from stream.run.unsure import BETWEEN
 from stream.timing import END_TO_END, Clock
 from tests.run.parts import Looker, prepared_number
 from tests.scenes import BACKGROUND, HEIGHT, WIDTH, frame_of, instances_of, overlap, scene, texture
@@ -161,7 +162,7 @@ def test_a_cut_is_inferred_at_once():
 
 def test_whom_the_model_hardly_sees_is_covered_between_two_inferences_alone():
     scenes = [scene(100 + 4 * index, 60) for index in range(5)]
-    faint = [0.5 * share for share in (0.36, 0.34)]
+    faint = [0.5 * share for share in (BETWEEN + 0.01, BETWEEN - 0.01)]
 
     def find(index):
         found = instances_of(scenes[index][1]).select([0, 0])
@@ -171,7 +172,7 @@ def test_whom_the_model_hardly_sees_is_covered_between_two_inferences_alone():
     detector.threshold = 0.5
     schedule = LookAhead(Finder(detector, covers=True), 4)
     frames = settled(schedule, detector, [luma for luma, _ in scenes])
-    # Between, what either of two inferences doubts; where the model looked, half the threshold.
+    # Between, what either of two inferences doubts; where the model looked, `FLOOR`.
     assert [len(frame.instances.unsure) for frame in frames] == [0, 2, 2, 2, 0]
 
 

@@ -97,7 +97,7 @@ def test_what_others_see_is_unsure_beside_what_is_found():
 
 
 class Doubts(Looker):
-    """Finds one for certain and one down to half the threshold."""
+    """Finds one for certain and one down to the floor."""
 
     threshold = 0.8
 
