@@ -112,6 +112,7 @@ def verify(
     from stream_export.tools.answers import StoredAnswers
 
     need_extra("onnx")
+    _refuse_checkpoint(model)
     options = dict(_options(model))
     seen = look_into(model)[1]
     rounded = {model: seen.precision}
@@ -190,6 +191,7 @@ def quantize(
     from stream_export.tools.quantize import SENSITIVE, quantize_file
 
     check_output(output, model, overwrite=overwrite)
+    _refuse_checkpoint(model)
     with pictures_of("calibrating", len(picture_files(images, pictures))) as watch:
         quantize_file(
             *(model, images, output),
@@ -209,6 +211,7 @@ def half(model: Model, output: Output, overwrite: Overwrite = False) -> None:
     from stream_export.tools.inspect import announce
 
     check_output(output, model, overwrite=overwrite)
+    _refuse_checkpoint(model)
     half_file(model, output)
     announce(output)
 
@@ -221,8 +224,27 @@ def inspect(
     need_extra("onnx")
     from stream_export.tools.inspect import describe, describe_lines
 
+    _refuse_checkpoint(model)
     found = describe(model)
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(describe_lines(found)))
+
+
+def _refuse_checkpoint(model: Path) -> None:
+    """Names the command for a checkpoint, where an exported model is wanted.
+
+    Raises:
+        ModelError: it is one, or damaged.
+    """
+    if model.suffix.lower() == ".onnx" or not model.is_file():
+        return
+    from stream_export.checkpoints.recognise import recognise
+
+    found = recognise(model)
+    if found is not None and found.system is not None:
+        raise ModelError(
+            f"{model}: it is {found.what}, not exported yet; convert it with: "
+            f"{found.command(model)}"
+        )
 
 
 def _options(model: Path) -> Kept:

@@ -6,10 +6,12 @@ import json
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Resize
+from stream.likeness import nearest
 from stream.words import counted
 
 
@@ -45,6 +47,16 @@ def parse_size(text: str, *, in_graph: bool, padding: int = 116) -> Resize:
     if in_graph:
         return Resize("native")
     return Resize("shortest_edge", shortest=first, longest=second)
+
+
+def unknown_setting(name: str, known: Iterable[str]) -> UsageError:
+    """What to say of a `--set` whose name is none that is known."""
+    known = list(known)
+    near = nearest(name, known)
+    meant = f"; did you mean {near}?" if near else ""
+    return UsageError(
+        f"--set {name}: there is no such setting{meant} (known are {', '.join(known)})"
+    )
 
 
 def edges_of(text: str) -> tuple[int, int]:

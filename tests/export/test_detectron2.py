@@ -120,7 +120,9 @@ def test_published_names_tell_what_weights_do_not() -> None:
     assert settings_for("new_baselines/mask_rcnn_R_50_FPN_100ep_LSJ.py").values == {}
     assert settings_for("mask_rcnn_R_50_FPN_3x").values == {}
     assert settings_for("Cityscapes/mask_rcnn_R_50_FPN.yaml").get("INPUT.MAX_SIZE_TEST") == 2048
-    with pytest.raises(UsageError, match="neither a file nor a published configuration"):
+    with pytest.raises(
+        UsageError, match=r"published configuration, such as mask_rcnn_R_50_FPN_3x$"
+    ):
         settings_for("retinanet_R_50_FPN_3x")
 
 

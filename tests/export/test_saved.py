@@ -358,8 +358,13 @@ def test_matterports_settings_are_understood_however_they_are_set(
     found = settings_for(str(path))
     assert found["longest"] == 512
     assert settings_for(str(path), ("IMAGE_MAX_DIM=640",))["longest"] == 640
-    with pytest.raises(UsageError, match="known are IMAGE_MIN_DIM"):
-        settings_for(str(path), ("IMAGE_MAXIMUM=640",))
+    for wrong, said in {
+        "CROWDED=640": r"CROWDED: there is no such setting \(known are IMAGE_MIN_DIM",
+        "IMAGE_MAX_DIMM=640": r"there is no such setting; did you mean IMAGE_MAX_DIM\?",
+        "640": "write NAME=VALUE, such as IMAGE_MAX_DIM=512$",
+    }.items():
+        with pytest.raises(UsageError, match=said):
+            settings_for(str(path), (wrong,))
 
 
 def test_a_foreign_onnx_is_told_what_it_is(tmp_path: Path) -> None:

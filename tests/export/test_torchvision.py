@@ -402,14 +402,22 @@ def test_without_a_network_it_says_what_to_fetch_and_where_to_put_it(tmp_path, m
 def test_architectures_and_sizes_that_are_none(tmp_path, state):
     with pytest.raises(UsageError, match="unknown architecture"):
         models.random("resnet50", 91)
-    with pytest.raises(UsageError, match="name the architecture with --arch"):
+    with pytest.raises(
+        UsageError, match=r"^give a checkpoint \(--weights mine\.pth\), or name the"
+    ):
         opened(Asked())
+    with pytest.raises(UsageError, match=r"^name the architecture with --arch"):
+        opened(Asked(weights="COCO_V1"))
     path = str(_checkpoint(tmp_path, state))
     for anchors, said in (("8,16,a", "write numbers above 0"), ("8,16", "3 anchors per cell on 5")):
         with pytest.raises(UsageError, match=said):
             opened(Asked(weights=path, anchors=anchors))
-    with pytest.raises(UsageError, match="known are image_mean"):
-        opened(Asked(weights=path, settings=("colour=1",)))
+    for name, said in {
+        "colour": r"there is no such setting \(known are image_mean",
+        "box_nms_tresh": r"there is no such setting; did you mean box_nms_thresh\?",
+    }.items():
+        with pytest.raises(UsageError, match=f"--set {name}: {said}"):
+            opened(Asked(weights=path, settings=(f"{name}=1",)))
     for wrong in ("box_nms_thresh=2", "image_std=[0,1,1]", "box_detections_per_img=0.5"):
         with pytest.raises(UsageError, match="makes no sense"):
             opened(Asked(weights=path, settings=(wrong,)))

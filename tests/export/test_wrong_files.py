@@ -176,3 +176,19 @@ def test_a_run_s_own_checkpoint_needs_no_converting(tmp_path: Path) -> None:
     torch.save({"weights": {"refine.classes.weight": torch.zeros(2)}, "step": 3}, path)
     for system in ("detectron2", "torchvision"):
         assert "of `stream train`, which wrote models that need no" in refusal(system, path)
+
+
+def test_tools_name_the_command_for_a_checkpoint_that_is_not_exported_yet(tmp_path):
+    path = tmp_path / "mine.pth"
+    torch.save({"model": {"rpn.head.cls_logits.weight": torch.zeros(3)}}, path)
+    out, pictures = ["-o", str(tmp_path / "a.onnx")], ["--images", str(tmp_path)]
+    for tool, more in {
+        "inspect": [],
+        "verify": pictures,
+        "half": out,
+        "quantize": [*pictures, *out],
+    }.items():
+        told = CliRunner().invoke(app, [tool, str(path), *more])
+        assert isinstance(told.exception, ModelError), tool
+        said = "it is a checkpoint of torchvision, not exported yet; convert it with: stream export"
+        assert f"{path}: {said} torchvision --weights {path}" in str(told.exception), tool

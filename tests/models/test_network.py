@@ -477,6 +477,12 @@ def test_another_networks_file_is_refused(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ModelError, match="holds no weights of torchvision's MobileNetV2"):
         initial_network(str(tmp_path / "other.pth"), ("person",))
+    torch.save({"model": {"rpn.head.cls_logits.weight": torch.zeros(3)}}, tmp_path / "mine.pth")
+    said = (
+        r"MobileNetV2, but is a checkpoint of torchvision: .* stream export torchvision --weights"
+    )
+    with pytest.raises(ModelError, match=said):
+        initial_network(str(tmp_path / "mine.pth"), ("person",))
 
 
 def test_torchvisions_backbone_is_folded_exactly(network):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import FOLDER
 from stream.words import some_of
+from stream_export.checkpoints.recognise import recognise
 from stream_models.network import MaskRCNN, NetworkConfig
 from stream_models.training.checkpoints import load_network
 from stream_models.training.data import class_among
@@ -58,7 +59,9 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, frozen
             source.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         # Torch raises many kinds for a file that it did not write.
         except Exception as error:
-            raise ModelError(f"{path}: holds no weights of torchvision's MobileNetV2") from error
+            raise ModelError(
+                f"{path}: holds no weights of torchvision's MobileNetV2{_what_it_is(path)}"
+            ) from error
         load_torchvision(network, source)
         return network, None
     if path.suffix not in (".onnx", ".pt"):
@@ -96,6 +99,20 @@ def origin_of(init: str) -> str:
     """What tells whether a run was begun from other weights: a word, or the sum of a file."""
     path = Path(init)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else init
+
+
+def _what_it_is(path: Path) -> str:
+    """What to do with another system's checkpoint, behind a sentence; "" of none."""
+    try:
+        found = recognise(path)
+    except ModelError:
+        return ""  # it is refused already
+    if found is None or found.system is None:
+        return ""
+    return (
+        f", but is {found.what}: training begins with the network of its own alone, and yours is "
+        f"made a model by: {found.command(path)}"
+    )
 
 
 def _download() -> nn.Module:

@@ -82,7 +82,7 @@ def settings_for(config: str | None, family: str = "mask_rcnn") -> Settings:
     if not name.lower().startswith(family) or path.suffix not in ("", ".yaml", ".py"):
         raise UsageError(
             f"--config {config}: it is neither a file nor a published configuration, such as "
-            f"{family}_..."
+            f"{family}_{'V_39_eSE_FPN_ms_3x' if family == 'centermask' else 'R_50_FPN_3x'}"
         )
     if "noaug" in name:
         head = {"POOLER_SAMPLING_RATIO": 2, "POOLER_TYPE": "ROIAlign"}

@@ -199,7 +199,8 @@ def convert(request: Request) -> Converted:
         size = (config.longest, config.longest)
     if size[0] % 64 or size[1] % 64:
         raise UsageError(
-            f"the model's input would be {size[1]}x{size[0]}; its edges must be multiples of 64"
+            f"the model's input would be {size[1]}x{size[0]} (IMAGE_MAX_DIM, or --size); its edges "
+            "must be multiples of 64"
         )
     form = MatterportForm(config, size, native=native)
     with torch.no_grad():

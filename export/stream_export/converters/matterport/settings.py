@@ -15,6 +15,7 @@ from pathlib import Path
 from stream.errors import ModelError, UsageError
 from stream_export.checkpoints.settings import Setting
 from stream_export.converters.matterport.form import MatterportConfig
+from stream_export.options import unknown_setting
 
 # mrcnn/config.py's names of what the weights cannot tell.
 SETTINGS = {
@@ -71,8 +72,10 @@ def settings_for(config: str | None, assignments: Iterable[str] = ()) -> dict[st
         found |= _from_file(Path(config)) if _is_file(config) else _from_words(config)
     for text in assignments:
         name, equals, value = text.partition("=")
-        if not equals or name.strip() not in _NAMES:
-            raise UsageError(f"--set {text!r}: write NAME=VALUE; known are {', '.join(SETTINGS)}")
+        if not equals:
+            raise UsageError(f"--set {text!r}: write NAME=VALUE, such as IMAGE_MAX_DIM=512")
+        if name.strip() not in _NAMES:
+            raise unknown_setting(name.strip(), SETTINGS)
         found[name.strip()] = _value(name.strip(), value.strip())
     return _checked(found)
 

@@ -19,7 +19,7 @@ from stream_export.converters.torchvision.whole import (
     settle,
     size_of,
 )
-from stream_export.options import edges_of, parse_size
+from stream_export.options import edges_of, parse_size, unknown_setting
 from stream_export.registry import OPTIONS_KEY, Kept, need_extra
 
 if TYPE_CHECKING:
@@ -273,7 +273,8 @@ def opened(asked: Asked) -> Opened:
         or Path(weights).exists()
     )
     if arch is None and not is_file:
-        raise UsageError("name the architecture with --arch, such as maskrcnn_resnet50_fpn")
+        file = "" if weights else "give a checkpoint (--weights mine.pth), or "
+        raise UsageError(f"{file}name the architecture with --arch, such as maskrcnn_resnet50_fpn")
     if is_file:
         from stream_export.checkpoints.weights import fitting
 
@@ -364,7 +365,7 @@ def _apply(model: MaskRCNN, settings: tuple[str, ...]) -> None:
     given = Settings().above(settings)
     for name in given.names():
         if name not in _SETTINGS:
-            raise UsageError(f"--set {name}: known are {', '.join(_SETTINGS)}")
+            raise unknown_setting(name, _SETTINGS)
         _put(model, name, given.get(name))
 
 

@@ -19,6 +19,7 @@ from stream_export.converters._request import Converted, Request
 from stream_export.converters.yolact import Yolact
 from stream_export.converters.yolact.form import Darknet, YolactConfig, YolactForm
 from stream_export.names import names_for
+from stream_export.options import unknown_setting
 
 _SCALES: tuple[float, ...] = (24.0, 48.0, 96.0, 192.0, 384.0)
 _PASCAL_SCALES: tuple[float, ...] = (32.0, 64.0, 128.0, 256.0, 512.0)
@@ -110,7 +111,7 @@ def _settings(request: Request) -> Settings:
     known = {"scales", "use_square_anchors"}
     for name in settings.names():
         if name not in known:
-            raise UsageError(f"--set {name}: known are {', '.join(sorted(known))}")
+            raise unknown_setting(name, sorted(known))
     return settings
 
 
