@@ -25,10 +25,10 @@ from av.video.frame import PictureType
 
 import stream
 from stream import tracking
-from stream.options import PictureOptions, TrackingOptions
 from stream.run.finder import Finder
 from stream.run.opening import make_painter
 from stream.run.report import machine
+from stream.settings.options import PictureOptions, TrackingOptions
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from stream.errors import StreamError
     from stream.frame import SegmentedFrame as Frame
     from stream.inference.segmenter import Segmenter
-    from stream.instance import Instance
     from stream.instances import Instances
+    from stream.objects.instance import Instance
     from stream.writer import VideoWriter
 
 __all__ = [
@@ -50,7 +50,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Each is loaded on first use, so that `import stream` and `stream --help` wait for nothing.
 _MODULES = {
     "Frame": "frame",
-    "Instance": "instance",
+    "Instance": "objects.instance",
     "Instances": "instances",
     "Segmenter": "inference.segmenter",
     "StreamError": "errors",
@@ -70,7 +70,7 @@ if not TYPE_CHECKING:  # a type checker is to know the names above, and no other
         try:
             value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)
         except (ImportError, AttributeError) as error:
-            from stream.installation import explain
+            from stream.system.installation import explain
 
             # A package that is not whole shows itself here first.
             raise explain(error) or error from error

@@ -10,28 +10,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack, cast
 
-from stream.asked import grouped, in_python, plan_of, suited, with_keywords
 from stream.attributes import OnlyNamed
+from stream.disk.twins import Twins
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import SegmentedFrame, VideoInfo
-from stream.groups import shown
 from stream.instances import Instances
-from stream.keywords import OpenKeywords, ProcessKeywords, spelled_out
-from stream.one_at_a_time import OneAtATime
-from stream.one_process import Home, stays
-from stream.options import OutputOptions, PictureOptions
+from stream.plans.asked import grouped, in_python, plan_of, suited, with_keywords
 from stream.run.interrupt import interrupted_later
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
 from stream.run.setup import Prepared, execute, has_pictures, is_live, prepared
 from stream.run.unused import refuse_unpainted, unheeded
+from stream.settings.groups import shown
+from stream.settings.keywords import OpenKeywords, ProcessKeywords, spelled_out
+from stream.settings.options import OutputOptions, PictureOptions
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Target
-from stream.twins import Twins
+from stream.system.one_at_a_time import OneAtATime
+from stream.system.one_process import Home, stays
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stream.likeness import nearest
+from stream.settings.likeness import nearest
 
 
 class OnlyNamed:

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.asked import style_of
 from stream.compositing import Painter, Style
 from stream.errors import UsageError
 from stream.frame import Frame
-from stream.groups import unknown
 from stream.instances import Instances
-from stream.keywords import StyleKeywords, spelled_out
+from stream.pictures.rgb import check_rgb
 from stream.pixels import bgr_from_picture, picture_from_bgr
-from stream.rgb import check_rgb
-from stream.words import counted
+from stream.plans.asked import style_of
+from stream.settings.groups import unknown
+from stream.settings.keywords import StyleKeywords, spelled_out
+from stream.wording.words import counted
 
 
 @spelled_out(StyleKeywords, {field.name: field.default for field in fields(Style)})

@@ -9,9 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from stream.mastering import Mastering
+from stream.pictures.mastering import Mastering
 from stream.types import AnyPacket
-from stream.words import kinds
+from stream.wording.words import kinds
 
 if TYPE_CHECKING:
     import av
@@ -80,7 +80,7 @@ class Frame:
         )
 
     def __reduce__(self) -> NoReturn:
-        from stream.one_process import stays
+        from stream.system.one_process import stays
 
         stays("a frame", "hand frame.rgb() and frame.instances over")
 

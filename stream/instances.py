@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeAlias, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import rle
-from stream.detections import from_supervision, to_supervision
-from stream.instance import Instance, same
-from stream.instance_arrays import amended, joinable, picked, ranked, sides_of, with_fields
-from stream.instance_arrays import class_names as named
-from stream.outlines import Ring, flags, pixel_masks, tight
+from stream.objects import rle
+from stream.objects.detections import from_supervision, to_supervision
+from stream.objects.instance import Instance, same
+from stream.objects.instance_arrays import amended, joinable, picked, ranked, sides_of, with_fields
+from stream.objects.instance_arrays import class_names as named
+from stream.objects.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
-from stream.words import kinds
+from stream.wording.words import kinds
 
 if TYPE_CHECKING:
     import supervision

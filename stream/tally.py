@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stream.errors import UsageError
-from stream.words import counted
+from stream.wording.words import counted
 
 Point = tuple[float, float]
 """x and y in pixels of the picture."""

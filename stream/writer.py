@@ -14,20 +14,20 @@ from typing import NoReturn, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.asked import grouped, in_python
 from stream.attributes import OnlyNamed
 from stream.errors import SinkError, UsageError, check_no_zero_byte
 from stream.frame import ColourTags, Frame, VideoInfo
-from stream.groups import leaves, unknown
-from stream.keywords import WriterKeywords, spelled_out
-from stream.one_process import Home, stays
-from stream.options import OutputOptions
+from stream.pictures.rgb import check_rgb
 from stream.pixels import video_picture
-from stream.rgb import check_rgb
+from stream.plans.asked import grouped, in_python
 from stream.run.opening import without_lost
+from stream.settings.groups import leaves, unknown
+from stream.settings.keywords import WriterKeywords, spelled_out
+from stream.settings.options import OutputOptions
 from stream.sinks.video import VideoSink
 from stream.sources.base import check_time
-from stream.words import counted
+from stream.system.one_process import Home, stays
+from stream.wording.words import counted
 
 _SLOWEST = 0.001
 """Pictures per second from which on a rate is one."""

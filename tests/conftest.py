@@ -20,8 +20,8 @@ import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
-from stream import addresses
-from stream.cpu import available_cores
+from stream.system.cpu import available_cores
+from stream.wording import addresses
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -67,7 +67,7 @@ TOGETHER = {
     ),
     "supervision": (
         *("tests/bench/test_bench.py", "tests/bench/test_obvious.py"),
-        *("tests/contracts/test_trackers.py", "tests/test_detections.py"),
+        *("tests/contracts/test_trackers.py", "tests/objects/test_detections.py"),
         *("tests/test_docs_python.py", "tests/tracking/test_identity.py"),
         "tests/tracking/trackers/",
     ),

@@ -23,7 +23,7 @@ from stream import sources
 from stream.errors import StreamError, UsageError
 from stream.frame import Cover
 from stream.sources.base import Source, delivered
-from stream.words import kinds
+from stream.wording.words import kinds
 from tests import tiny_models
 from tests.media import make_clip
 

@@ -21,9 +21,9 @@ from stream.cli import _common
 from stream.cli._commands import EXAMPLES, PLACES, load
 from stream.cli._main import _CLICK_ERRORS
 from stream.compositing import Painter, Style
-from stream.config import loads
 from stream.errors import StreamError
-from stream.groups import Leaf, is_group, leaves, read
+from stream.plans.config import loads
+from stream.settings.groups import Leaf, is_group, leaves, read
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -116,8 +116,8 @@ def all_commands() -> dict[str, Any]:
 def all_leaves() -> dict[str, Leaf]:
     """Every option that is a field of a group, by its parameter's name."""
     found: dict[str, Leaf] = {}
-    for name in ("stream.options", "stream.serve_options", "stream.fleet_options"):
-        for one in vars(importlib.import_module(name)).values():
+    for name in ("options", "serve_options", "fleet_options"):
+        for one in vars(importlib.import_module(f"stream.settings.{name}")).values():
             if isinstance(one, type) and is_group(one):
                 found |= leaves(one)
     return found

@@ -8,8 +8,8 @@ import pytest
 from stream.compositing import Layer, Painter, Style
 from stream.compositing.layer import LAYERS
 from stream.frame import VideoInfo
-from stream.options import OutputOptions
 from stream.plugins import Kind
+from stream.settings.options import OutputOptions
 from stream.sinks.base import Sink
 from stream_export.registry import Converter
 from tests.compositing.pictures import astronaut, frame, people, samples

@@ -19,6 +19,8 @@ APART = ("sources", "inference", "tracking", "compositing", "sinks")
 """Which of them meet in `run` alone."""
 ABOVE = ("run", "fleet", "serve", "bench", "cli")
 """From the lowest to the highest."""
+SERVING = ("settings", "objects", "pictures", "photo_files", "system", "disk", "wording")
+"""Which of them know none of these."""
 
 
 @cache
@@ -80,6 +82,8 @@ def test_rooms_meet_where_they_should() -> None:
         here = room(name)
         for module, what in imports(text):
             there = room(f"{module}.{what}" if module == "stream" else module)
+            if here in SERVING:
+                assert there not in {*APART, *ABOVE, "plans", "doctor"}, f"{name} imports {module}"
             if here in APART:
                 assert there not in {*APART, *ABOVE} - {here}, f"{name} imports {module}"
             if here in ABOVE:

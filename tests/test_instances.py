@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as coco
 
-from stream import Instances, rle
-from stream.instance import Instance
+from stream import Instances
 from stream.instances import box_iou
+from stream.objects import rle
+from stream.objects.instance import Instance
 from tests.export.lazily import lazily
 
 binary_fill_holes = lazily("scipy.ndimage", "binary_fill_holes")

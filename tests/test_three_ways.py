@@ -10,13 +10,12 @@ import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stream import config
-from stream.asked import grouped, in_python
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.groups import leaves
-from stream.names import at_home
-from stream.options import (
+from stream.plans import config
+from stream.plans.asked import grouped, in_python
+from stream.settings.groups import leaves
+from stream.settings.options import (
     CountOptions,
     InputOptions,
     LiveOptions,
@@ -26,6 +25,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
+from stream.wording.names import at_home
 
 SOURCE = '[[source]]\ntarget = "in.mp4"\n'
 OUTPUT = '[[output]]\nto = "out.mp4"\n'

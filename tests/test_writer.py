@@ -12,7 +12,7 @@ import pytest
 import stream
 from stream import sources
 from stream.errors import UsageError
-from stream.options import InputOptions
+from stream.settings.options import InputOptions
 
 
 def pictures(count=3):

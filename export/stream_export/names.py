@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.options import UNUSED, read_names
 
 COCO = (

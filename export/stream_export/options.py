@@ -11,8 +11,8 @@ from pathlib import Path
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Resize
-from stream.likeness import nearest
-from stream.words import counted
+from stream.settings.likeness import nearest
+from stream.wording.words import counted
 
 
 def parse_size(text: str, *, in_graph: bool, padding: int = 116) -> Resize:

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from stream.disk.files import sync_file, sync_folder
 from stream.errors import ModelError, UsageError
-from stream.files import sync_file, sync_folder
 
 
 def check_output(output: Path, *inputs: Path, overwrite: bool) -> None:

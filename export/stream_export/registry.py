@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import extras
 from stream.errors import ModelError, UsageError
 from stream.instances import Instances
 from stream.plugins import Kind
+from stream.system import extras
 
 OPTIONS_KEY = "export.options"
 """The metadata property in which a converter keeps what it was asked for, as JSON."""

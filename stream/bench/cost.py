@@ -9,7 +9,10 @@ from pathlib import Path
 
 from stream.bench.figures import Figure
 from stream.errors import UsageError
-from stream.options import (
+from stream.run import setup
+from stream.run.finding import load_segmenter
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.options import (
     InputOptions,
     ModelOptions,
     OutputOptions,
@@ -17,9 +20,6 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.run import setup
-from stream.run.finding import load_segmenter
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 PRICES = (0.01, 0.02, 0.04)
 """Of a core for an hour: spot machines and others of the common clouds."""

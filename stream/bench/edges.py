@@ -20,8 +20,8 @@ from stream.compositing import Painter, Style
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.inference.segmenter import Segmenter
+from stream.pictures.references import Referencer
 from stream.pixels import picture_from_bgr, plane_view
-from stream.references import Referencer
 
 _STILL, _MOVES = 2.0, 8.0
 """Codes by which luma differs around a pixel: below the first nothing moves, above the second

@@ -23,7 +23,7 @@ from stream.frame import Frame
 from stream.inference.preprocess import Picture
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
-from stream.options import CutOptions, InputOptions
+from stream.settings.options import CutOptions, InputOptions
 from stream.tracking.appearance import with_colours
 from stream.tracking.association import mask_cover
 from stream.tracking.base import Tracker

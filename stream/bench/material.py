@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
-from stream.extras import need_extra
 from stream.inference.contract import Metadata, Resize
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.instances import Instances
+from stream.system.extras import need_extra
 
 RATE = 25
 _LONGEST = 16_384

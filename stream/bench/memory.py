@@ -10,12 +10,12 @@ import psutil
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
 from stream.frame import Item
-from stream.options import PictureOptions
 from stream.run.finder import Finder
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import EachFrame
+from stream.settings.options import PictureOptions
 from stream.sinks.base import Sink
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource

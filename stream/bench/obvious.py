@@ -18,8 +18,8 @@ import numpy as np
 from stream import api, sources
 from stream.bench.figures import Figure
 from stream.errors import SourceError, UsageError
-from stream.extras import need_extra
 from stream.inference.segmenter import Segmenter
+from stream.system.extras import need_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable

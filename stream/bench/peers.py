@@ -9,9 +9,9 @@ from pathlib import Path
 from stream.assets import demo_picture
 from stream.bench import obvious
 from stream.bench.figures import Figure
-from stream.cpu import available_cores
-from stream.extras import need_extra
 from stream.inference.catalogue import find
+from stream.system.cpu import available_cores
+from stream.system.extras import need_extra
 
 
 def measure(

@@ -14,12 +14,12 @@ from stream import tracking
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, check_size, make_clip
 from stream.inference.segmenter import Segmenter
-from stream.options import PictureOptions, TrackingOptions
 from stream.run.finder import Detector, Finder
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import EachFrame
+from stream.settings.options import PictureOptions, TrackingOptions
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from stream.timing import LABELS, StageFigures

@@ -1,4 +1,4 @@
-"""The command line: options from the groups of `stream.options`, one module for each command.
+"""The command line: options from the groups of `settings.options`, one module for each command.
 
 A command's module is imported when the command is called, so that `stream --help` loads neither
 OpenCV nor PyAV nor ONNX Runtime. `_commands` lists them.
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if arguments is None:
         _leave_at_once_by_interrupt()
         _stand_in_for_closed()
-        from stream.arguments import hide
+        from stream.system.arguments import hide
 
         # First of all: what others see of a password should be gone before the rest is loaded.
         hide()

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream.cli import _common as common
-from stream.options import ModelOptions
 from stream.run.report import RunReport, found_line, print_report
-from stream.words import counted, visible
+from stream.settings.options import ModelOptions
+from stream.wording.words import counted, visible
 
 _AUTO = "auto chose"
 """How the note begins that says which provider `auto` took; the figures name it anyway."""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from stream.cli._hints import is_address
 from stream.cli._inputs import Found
+from stream.disk.files import shortened
+from stream.disk.twins import Twins, recursive_hint
 from stream.errors import UsageError
-from stream.files import shortened
-from stream.names import NAME, RESULT, below, name_of, namesakes, refuse_unknown_words
-from stream.option import option
 from stream.run.plan import Endings
-from stream.twins import Twins, recursive_hint
+from stream.settings.option import option
+from stream.wording.names import NAME, RESULT, below, name_of, namesakes, refuse_unknown_words
 
 ANY = Endings(
     frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"]),

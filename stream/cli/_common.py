@@ -16,10 +16,11 @@ import typer
 
 from stream.cli._batch import ANY
 from stream.cli._hints import without_secrets
+from stream.disk.twins import Twins
 from stream.errors import UsageError, is_unread
-from stream.names import numbered, refuse_unknown_words
-from stream.option import option
-from stream.options import (
+from stream.run.plan import OutputPlan, beside_masks, masks_plan
+from stream.settings.option import option
+from stream.settings.options import (
     STANDARD_OUTPUT,
     CountOptions,
     LiveOptions,
@@ -30,9 +31,8 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.run.plan import OutputPlan, beside_masks, masks_plan
-from stream.twins import Twins
-from stream.words import visible
+from stream.wording.names import numbered, refuse_unknown_words
+from stream.wording.words import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -225,8 +225,8 @@ def record_targets(
     """
     if not records:
         return ()
-    from stream.names import NAME, below, name_of
     from stream.sinks import check_records
+    from stream.wording.names import NAME, below, name_of
 
     name = name or name_of(source)
     for one in records:

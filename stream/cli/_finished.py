@@ -14,7 +14,7 @@ import av
 
 from stream.errors import StreamError
 from stream.frame import Frame
-from stream.options import CutOptions
+from stream.settings.options import CutOptions
 from stream.sources._container import RAISED, choose_video, open_container
 from stream.sources._ending import declared_end
 from stream.sources.file import FileSource

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream.disk.files import check_replaceable
 from stream.errors import SinkError, UsageError
-from stream.files import check_replaceable
-from stream.fleet_options import FleetOptions
-from stream.names import NAME
-from stream.options import RunOptions
+from stream.settings.fleet_options import FleetOptions
+from stream.settings.options import RunOptions
+from stream.wording.names import NAME
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry, Wanted
@@ -80,7 +80,7 @@ def write_reports(
 
 
 def _write_page(path: Path, entries: Sequence[Entry], parts: Parts) -> None:
-    from stream.files import write_whole
+    from stream.disk.files import write_whole
     from stream.fleet.page import is_page, page
 
     if not is_page(path):

@@ -25,11 +25,11 @@ from stream.cli._fleet_wanted import (
 from stream.cli._fleet_words import Line, print_table, said_at_once, said_while_it_takes
 from stream.cli._hints import without_secrets
 from stream.errors import StreamError, UsageError
-from stream.extras import need_extra
-from stream.fleet_options import LEDGER, FleetOptions
-from stream.options import CutOptions, DecodingOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.words import counted
+from stream.settings.fleet_options import LEDGER, FleetOptions
+from stream.settings.options import CutOptions, DecodingOptions, RunOptions
+from stream.system.extras import need_extra
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry, Wanted
@@ -316,8 +316,8 @@ def ledger_path(output: str, options: FleetOptions) -> Path:
     Raises:
         UsageError: its folder cannot be made.
     """
-    from stream.cache import cache_folder
     from stream.fleet.places import is_remote
+    from stream.system.cache import cache_folder
 
     if options.ledger is not None:
         return options.ledger

@@ -8,11 +8,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream.disk.twins import Twins
 from stream.errors import StreamError, UsageError
-from stream.names import namesakes
 from stream.run.plan import RunPlan, SourcePlan
-from stream.twins import Twins
-from stream.words import counted
+from stream.wording.names import namesakes
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Wanted

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stream.cli import _common as common
-from stream.tables import show_table
-from stream.words import counted
+from stream.wording.tables import show_table
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry

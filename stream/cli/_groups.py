@@ -1,4 +1,4 @@
-"""Commands from groups of options: what a dataclass of `stream.options` is on the command line."""
+"""Commands from groups of options: what such a dataclass is on the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast, get_origin, get_type_hints
 import typer
 
 from stream.errors import UsageError
-from stream.groups import Leaf, build, is_group, leaves, range_of, read
+from stream.settings.groups import Leaf, build, is_group, leaves, range_of, read
 
 _PANELS = {
     "ModelOptions": "Model",
@@ -39,7 +39,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     Parameters that are groups (by their annotation: a dataclass of options, or of groups) become an
     option for each of their fields; the others stay as Typer knows them. The function is called
-    with instances of the groups. Values are read by `stream.groups`, not by Typer: the
+    with instances of the groups. Values are read by `stream.settings.groups`, not by Typer: the
     configuration file takes and refuses the same.
 
     Raises:

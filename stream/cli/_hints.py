@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.likeness import nearest
+from stream.settings.likeness import nearest
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]")
 
@@ -26,7 +26,7 @@ def without_secrets(text: str) -> str:
     """A text without the user information and the values that addresses in it carry."""
     if "://" not in text:
         return text
-    from stream.addresses import clean  # loads the sources, which most texts do not need
+    from stream.wording.addresses import clean  # loads the sources, which most texts do not need
 
     return clean(text)
 

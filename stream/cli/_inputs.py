@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from stream.cli._hints import is_address, no_such_file
 from stream.errors import SourceError, UsageError
-from stream.names import RESULT, at_home, is_piece, is_result
+from stream.wording.names import RESULT, at_home, is_piece, is_result
 
 Thing = TypeVar("Thing")
 

@@ -16,15 +16,12 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from stream.at_work import somebody_works
 from stream.cli import _common as common
 from stream.cli._commands import EXAMPLES, PLACES, load
 from stream.cli._help import Group, argument_name, write_rows
 from stream.cli._hints import meant_option, no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError, is_unread, refusal
-from stream.installation import explain, unloadable
-from stream.likeness import nearest
 from stream.plugins import culprit
 from stream.run.interrupt import (
     Ended,
@@ -34,9 +31,12 @@ from stream.run.interrupt import (
     note_signal,
     press_again_where_unheard,
 )
-from stream.scarcity import scarcity
+from stream.settings.likeness import nearest
+from stream.system.at_work import somebody_works
+from stream.system.installation import explain, unloadable
+from stream.system.scarcity import scarcity
 from stream.version import __version__
-from stream.words import visible
+from stream.wording.words import visible
 
 _NAMES = ("stream", "stream-seg")
 """The program's own names; `python -m stream` counts as the first."""

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from stream.cli._finished import count_pictures, last_picture
-from stream.options import CutOptions
+from stream.settings.options import CutOptions
 
 _BLOCK = 65536
 _IMAGE = re.compile(rb'"file_name":"frame_(\d+)[^{}]*"time":([-0-9.e]+)}\s*\]}\s*$')

@@ -13,9 +13,8 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._after import report_clip, report_run, summary
+from stream.disk.files import by_identity, identity
 from stream.errors import StreamError, UsageError, refusals
-from stream.files import by_identity, identity
-from stream.options import RunOptions
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
 from stream.run.guard import check_reports, read_by, report_of
@@ -23,8 +22,9 @@ from stream.run.interrupt import exit_code
 from stream.run.plan import RunPlan
 from stream.run.plot import plot_of
 from stream.run.report import RunReport, failed_report, write_report
+from stream.settings.options import RunOptions
 from stream.sources.base import Source
-from stream.words import counted
+from stream.wording.words import counted
 
 
 def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
@@ -35,7 +35,7 @@ def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
     """
     if run.save_config is None:
         return False
-    from stream.saved_config import save
+    from stream.plans.saved_config import save
 
     save(run.save_config, [replace(one, run=replace(run, save_config=None)) for one in plans])
     common.say(f"wrote {run.save_config}; `stream run {run.save_config}` does it", quiet=run.quiet)

@@ -10,9 +10,9 @@ import typer
 
 from stream.cli import _common as common
 from stream.errors import UsageError
-from stream.names import NAME, distinct, name_of, refuse_unknown_words
-from stream.options import LiveOptions, RunOptions
 from stream.run.plan import RunPlan, SourcePlan
+from stream.settings.options import LiveOptions, RunOptions
+from stream.wording.names import NAME, distinct, name_of, refuse_unknown_words
 
 
 def plans_of(

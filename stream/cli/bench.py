@@ -14,10 +14,10 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command, shared
 from stream.errors import StreamError, UsageError
-from stream.option import option, parse_names, parse_size
-from stream.options import ModelOptions
-from stream.tables import show_table
+from stream.settings.option import option, parse_names, parse_size
+from stream.settings.options import ModelOptions
 from stream.version import __version__
+from stream.wording.tables import show_table
 
 if TYPE_CHECKING:
     from stream.bench.figures import Figure

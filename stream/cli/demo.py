@@ -10,8 +10,8 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
-from stream.options import InputOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.options import InputOptions
 
 
 @command

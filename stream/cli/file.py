@@ -19,9 +19,9 @@ from stream.cli._batch import (
 )
 from stream.cli._groups import command
 from stream.cli._inputs import find_inputs
-from stream.names import below
-from stream.options import CutOptions, DecodingOptions, InputOptions, ReplayOptions
 from stream.run.plan import RunPlan, SourcePlan
+from stream.settings.options import CutOptions, DecodingOptions, InputOptions, ReplayOptions
+from stream.wording.names import below
 
 
 @command

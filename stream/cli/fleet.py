@@ -10,10 +10,10 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.fleet_options import FleetOptions
-from stream.names import refuse_unknown_words
-from stream.options import CutOptions, DecodingOptions, InputOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.fleet_options import FleetOptions
+from stream.settings.options import CutOptions, DecodingOptions, InputOptions, RunOptions
+from stream.wording.names import refuse_unknown_words
 
 
 @command

@@ -21,8 +21,8 @@ from stream.cli._batch import (
 from stream.cli._groups import command
 from stream.cli._inputs import find_inputs
 from stream.errors import UsageError
-from stream.names import namesakes, numbered, refuse_unknown_words
-from stream.options import (
+from stream.run.plan import Endings, OutputPlan, RunPlan, SourcePlan
+from stream.settings.options import (
     CountOptions,
     InputOptions,
     ModelOptions,
@@ -31,7 +31,7 @@ from stream.options import (
     ReplayOptions,
     RunOptions,
 )
-from stream.run.plan import Endings, OutputPlan, RunPlan, SourcePlan
+from stream.wording.names import namesakes, numbered, refuse_unknown_words
 
 
 @dataclass(frozen=True, slots=True)

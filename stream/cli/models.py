@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli import _common as common
-from stream.tables import show_table
-from stream.words import called, counted
+from stream.wording.tables import show_table
+from stream.wording.words import called, counted
 
 if TYPE_CHECKING:
     from stream.inference.contract import Metadata

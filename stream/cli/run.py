@@ -17,14 +17,14 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.groups import build, changed, leaves
-from stream.names import WINDOW
-from stream.option import option
-from stream.options import RunOptions
 from stream.run.guard import refuse_twin_reports
 from stream.run.interrupt import exit_code, hang_up, note_signal
 from stream.run.plan import OutputPlan, RunPlan
-from stream.words import counted
+from stream.settings.groups import build, changed, leaves
+from stream.settings.option import option
+from stream.settings.options import RunOptions
+from stream.wording.names import WINDOW
+from stream.wording.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def run(
     """Do what a configuration file says: one or several sources, each with its outputs."""
     common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
     from stream.cli import _runs
-    from stream.config import load, with_lines
+    from stream.plans.config import load, with_lines
 
     plans = [_with(plan, said, overwrite=here.overwrite) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)

@@ -9,8 +9,9 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command, shared
-from stream.groups import build, values_of
-from stream.options import (
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.groups import build, values_of
+from stream.settings.options import (
     CameraOptions,
     DecodingOptions,
     InputOptions,
@@ -21,8 +22,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
 
 _PATTERN = "pattern"
 

@@ -11,8 +11,8 @@ from stream.cli._groups import command
 from stream.cli._hints import is_address
 from stream.cli._several import plans_of, run_sources
 from stream.errors import UsageError
-from stream.options import DecodingOptions, InputOptions, LiveOptions, NetworkOptions
 from stream.run.plan import SourcePlan
+from stream.settings.options import DecodingOptions, InputOptions, LiveOptions, NetworkOptions
 
 
 @command

@@ -11,8 +11,8 @@ from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.cli._several import plans_of, run_sources
 from stream.errors import SinkError, SourceError, UsageError
-from stream.options import CameraOptions, InputOptions, LiveOptions
 from stream.run.plan import RunPlan, SourcePlan
+from stream.settings.options import CameraOptions, InputOptions, LiveOptions
 
 CAMERA = "camera"
 """The target that stands for the first camera."""

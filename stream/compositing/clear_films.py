@@ -12,8 +12,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stream.heif import SEQUENCES
-from stream.on_black import mixed_with_black
+from stream.photo_files.heif import SEQUENCES
+from stream.pictures.on_black import mixed_with_black
 from stream.pixels import paintable, plane_view
 
 _MOST_WAITING = 64

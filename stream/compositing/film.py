@@ -18,9 +18,9 @@ from av.video.stream import VideoStream
 from stream.compositing.clear_films import opacity_for, pictures_of
 from stream.compositing.encoding import Encoding
 from stream.errors import UsageError
-from stream.photo_facts import is_animation
+from stream.photo_files.photo_facts import is_animation
+from stream.photo_files.webp import Animation, Canvas, animation_of, is_animated
 from stream.pixels import MATRICES
-from stream.webp import Animation, Canvas, animation_of, is_animated
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _FAR = 10.0

@@ -22,8 +22,8 @@ from stream.compositing.soft import EDGE
 from stream.errors import ModelError, first_line
 from stream.pixels import rgb_to_yuv
 from stream.roi import Window
-from stream.runtime_words import failure_of
-from stream.scarcity import scarcity
+from stream.system.runtime_words import failure_of
+from stream.system.scarcity import scarcity
 
 if TYPE_CHECKING:
     from stream.inference.onnx_runtime import InferenceSession

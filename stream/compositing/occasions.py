@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-from stream.words import counted
+from stream.wording.words import counted
 
 _SPANS = 20
 """Spans of time, or photos, that are said one by one."""

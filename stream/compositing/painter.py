@@ -25,10 +25,10 @@ from stream.compositing.text import unpack
 from stream.compositing.tint import Tint, Tints
 from stream.errors import UsageError
 from stream.frame import Frame
-from stream.groups import unknown
 from stream.instances import Instances
 from stream.kernels import compiled
-from stream.on_black import seen
+from stream.pictures.on_black import seen
+from stream.settings.groups import unknown
 from stream.types import JSON
 
 ALIASES = {"overlay": "fill+contour+labels"}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.instances import Instances
-from stream.option import parse_select
+from stream.settings.option import parse_select
 
 ALL = "all"
 

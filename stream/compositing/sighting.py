@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stream.compositing.coverage import Mask, raised
 from stream.compositing.scenery import Glance
 from stream.instances import Instances
-from stream.sizes import in_another_size
+from stream.pictures.sizes import in_another_size
 
 _NO_BOXES = np.empty((0, 4), np.float32)
 

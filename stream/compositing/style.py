@@ -12,7 +12,7 @@ from stream.compositing.selection import wanted_by
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream.options import PictureOptions
+    from stream.settings.options import PictureOptions
 
 WORDS = ("name", "number", "score")
 _COLOURS = ("track", "object", "class")

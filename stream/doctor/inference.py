@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from stream.doctor.finding import Finding, State
 from stream.errors import first_line
-from stream.words import counted
+from stream.wording.words import counted
 
 # An ONNX model of one node, Relu on float32 [1, 4] (opset 13, format 8).
 _PROBE = base64.b64decode(
@@ -69,7 +69,7 @@ def models() -> Iterator[Finding]:
 
 def kept() -> Finding:
     """What was made of models at earlier starts, and whether the next one can find it."""
-    from stream.cache import cache_folder
+    from stream.system.cache import cache_folder
 
     name = "made ready"
     try:

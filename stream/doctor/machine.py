@@ -9,7 +9,7 @@ from importlib import metadata
 
 from stream.doctor.finding import Finding
 from stream.version import __version__
-from stream.words import counted
+from stream.wording.words import counted
 
 _PACKAGES = {
     "onnxruntime-ep-openvino": "OpenVINO plug-in",
@@ -56,7 +56,7 @@ def _kernels() -> Finding:
 
 def packages() -> Iterator[Finding]:
     """What is installed several times, broken, or of a version that does not suit."""
-    from stream import installation
+    from stream.system import installation
 
     whole = True
     for family in installation.FAMILIES:
@@ -73,8 +73,8 @@ def packages() -> Iterator[Finding]:
 
 def processor() -> Iterator[Finding]:
     """The processor, what suits it, and the memory."""
-    from stream.cpu import processor as examined
-    from stream.memory import installed
+    from stream.system.cpu import processor as examined
+    from stream.system.memory import installed
 
     found, memory = examined(), installed()
     features = ", ".join(sorted(found.features)) or "not known"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stream.errors import SourceError, StreamError, UsageError
-from stream.extras import need_extra
 from stream.fleet.places import (
     asks_for_version,
     filesystem,
@@ -26,8 +25,9 @@ from stream.fleet.places import (
     whole,
     without_query,
 )
-from stream.names import RESULT, at_home, is_piece, is_result
-from stream.words import counted, visible
+from stream.system.extras import need_extra
+from stream.wording.names import RESULT, at_home, is_piece, is_result
+from stream.wording.words import counted, visible
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem

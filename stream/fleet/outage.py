@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stream.errors import StreamError
-from stream.words import minutes
+from stream.wording.words import minutes
 
 _LEAST = 10
 """So many in turn, or two of each worker, and it is no matter of single files."""

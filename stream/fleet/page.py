@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from stream.files import beginning_of
+from stream.disk.files import beginning_of
 from stream.fleet.entries import Entry, PartEntry, State
 from stream.fleet.parts import Step, progress_of
 from stream.fleet.places import shown
 from stream.types import JSON
 from stream.version import __version__
-from stream.words import counted
+from stream.wording.words import counted
 
 _WIDTH, _HEIGHT = 720, 160
 _SLOWEST = 10

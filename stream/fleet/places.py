@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from stream.addresses import redact
+from stream.disk.files import shortened
 from stream.errors import SinkError, StreamError, UsageError
-from stream.extras import lack
-from stream.files import shortened
+from stream.system.extras import lack
+from stream.wording.addresses import redact
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem

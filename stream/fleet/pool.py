@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stream.errors import StreamError
 from stream.fleet.parts import PartKey
 from stream.fleet.task import Done, Task
-from stream.words import counted
+from stream.wording.words import counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from stream.apart import apart
-from stream.cpu import available_cores
 from stream.fleet.pool import Need
 from stream.fleet.task import Task
 from stream.fleet.watched_pool import Event, Gone, WatchedPool
+from stream.system.apart import apart
+from stream.system.cpu import available_cores
 
 if TYPE_CHECKING:
     from stream.run.plan import RunPlan

@@ -19,7 +19,7 @@ from stream.fleet.pool import Need
 from stream.fleet.task import Done, Task
 from stream.fleet.watched_pool import Event, Gone, Ready, Signs, WatchedPool
 from stream.fleet.work import Worker
-from stream.groups import anchored
+from stream.settings.groups import anchored
 
 if TYPE_CHECKING:
     from stream.run.plan import RunPlan

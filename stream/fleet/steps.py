@@ -25,7 +25,6 @@ from stream.frame import Frame, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
 from stream.motion.flow import Grey
-from stream.options import PictureOptions
 from stream.run import setup
 from stream.run.about import Told
 from stream.run.figures import Figures, Job
@@ -39,6 +38,7 @@ from stream.run.plan import OutputPlan, RunPlan
 from stream.run.recall import Painting, Recall, Recalling, Remembered
 from stream.run.schedule import Schedule
 from stream.run.unused import unused
+from stream.settings.options import PictureOptions
 from stream.sinks._containers import choose_container
 from stream.sinks._spliced import PartSink, SplicedSink, read_part
 from stream.sinks.video import VideoSink

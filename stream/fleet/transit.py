@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stream.disk.files import shortened, sync_file, sync_folder
 from stream.errors import SinkError, SourceError, StreamError
-from stream.files import shortened, sync_file, sync_folder
 from stream.fleet.places import (
     STORAGE,
     filesystem,

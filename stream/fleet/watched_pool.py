@@ -13,7 +13,7 @@ from stream.errors import UsageError
 from stream.fleet.places import shown
 from stream.fleet.pool import Lost, Need, Pool, nothing_works
 from stream.fleet.task import Done, Task
-from stream.words import counted, minutes
+from stream.wording.words import counted, minutes
 
 _log = logging.getLogger(__name__)
 

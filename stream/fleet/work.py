@@ -16,7 +16,7 @@ from stream.fleet.scratch import scratch, tidy
 from stream.fleet.task import Done, Task
 from stream.fleet.transit import UnfetchedError, at_hand
 from stream.plugins import culprit
-from stream.scarcity import scarcity
+from stream.system.scarcity import scarcity
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter

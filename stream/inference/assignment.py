@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stream.errors import ProviderError
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.route import Route
-from stream.words import counted
+from stream.wording.words import counted
 
 SUMS_OVER_SHAPES = frozenset(
     [

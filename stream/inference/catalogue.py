@@ -19,8 +19,8 @@ from stream.inference.foreign import describe
 from stream.inference.onnx_ends import check_weights, read_graph, size_of
 from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_onnx_file
 from stream.inference.soundness import check_sound
-from stream.names import at_home
-from stream.words import called
+from stream.wording.names import at_home
+from stream.wording.words import called
 
 
 def _bundled() -> Path:

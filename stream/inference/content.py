@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from stream.cpu import processor
 from stream.inference.contract import Metadata
 from stream.inference.route import Route
+from stream.system.cpu import processor
 
 logger = logging.getLogger(__name__)
 

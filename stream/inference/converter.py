@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from stream.inference.contract import INPUT, Geometry, Resize
 from stream.inference.onnx_writer import GraphWriter, type_code
+from stream.pictures.siting import CENTRED, Siting
 from stream.pixels import MATRICES, paintable, plane_view, rgb_to_yuv
-from stream.siting import CENTRED, Siting
 from stream.types import Array
 
 Matrix = NDArray[np.float32]

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from stream.cache import cache_folder, used
 from stream.errors import ModelError
 from stream.inference.kept_model import identity
 from stream.inference.nvidia import NONE, Obstacle
+from stream.system.cache import cache_folder, used
 
 OPTIONS = {
     "ModelFormat": "MLProgram",  # which keeps float32; the older one rounds to halves

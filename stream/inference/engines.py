@@ -7,9 +7,9 @@ import hashlib
 import sys
 from pathlib import Path
 
-from stream.cache import prune, used
 from stream.errors import ModelError
 from stream.inference.kept_model import identity
+from stream.system.cache import prune, used
 
 _LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
 _KEPT, _MOST = 32, 4 * 2**30

@@ -7,8 +7,8 @@ from typing import Literal
 from stream.errors import StreamError
 from stream.inference.nvidia import NONE, failure
 from stream.inference.route import Route
-from stream.runtime_words import failure_of
-from stream.scarcity import scarcity
+from stream.system.runtime_words import failure_of
+from stream.system.scarcity import scarcity
 
 _OTHER_SIZE = (
     "it may be made for pictures of another size only: export it anew with --size 640x384, or ask "

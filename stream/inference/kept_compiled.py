@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from stream.cache import prune
 from stream.errors import ModelError, ProviderError
 from stream.inference.kept_model import is_whole, kept_for, written
 from stream.inference.onnx_runtime import InferenceSession
+from stream.system.cache import prune
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from stream.cpu import processor
 from stream.errors import ModelError
 from stream.inference.content import EDITED
 from stream.inference.contract import INPUT
@@ -20,6 +19,7 @@ from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
 from stream.kernels import layers
 from stream.kernels.convolve import Way
+from stream.system.cpu import processor
 from stream.types import Array
 
 logger = logging.getLogger(__name__)

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
-from stream.cache import cache_folder, cache_path, prune, used
-from stream.cpu import processor
 from stream.errors import ModelError
 from stream.inference.onnx_ends import weights_beside
 from stream.inference.onnx_file import METADATA
 from stream.inference.onnx_writer import encoded_bytes, encoded_text
 from stream.inference.sums import told, total
+from stream.system.cache import cache_folder, cache_path, prune, used
+from stream.system.cpu import processor
 
 logger = logging.getLogger(__name__)
 

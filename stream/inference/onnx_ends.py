@@ -25,7 +25,7 @@ from stream.inference.onnx_wire import (
     next_field,
     number_in,
 )
-from stream.words import counted
+from stream.wording.words import counted
 
 # Entries of a tensor's `external_data`: its key, whole, and what its value begins with.
 _LOCATION, _OFFSET, _LENGTH = b"\n\x08location\x12", b"\n\x06offset\x12", b"\n\x06length\x12"

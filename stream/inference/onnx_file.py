@@ -14,7 +14,7 @@ from typing import BinaryIO
 from stream.errors import ModelError
 from stream.inference.onnx_fields import text
 from stream.inference.onnx_wire import BYTES, VARINT, fields_in, number_in
-from stream.words import counted
+from stream.wording.words import counted
 
 GRAPH, METADATA = 7, 14
 _IR_VERSION, _PRODUCER, _OPSET = 1, 2, 8

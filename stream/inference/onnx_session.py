@@ -11,7 +11,7 @@ from stream.inference.providers import UnavailableError, loading_problem, runtim
 from stream.inference.refusals import about_model, model_problem
 from stream.inference.route import Route
 from stream.inference.session_options import session_options
-from stream.runtime_words import plain
+from stream.system.runtime_words import plain
 
 _NOT_ON_CARDS = ["ConstantSharing"]
 """Makes one tensor of equal constants. A node that wants one in its device's memory and the other

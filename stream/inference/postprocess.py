@@ -14,7 +14,7 @@ from stream.errors import ModelError, UsageError
 from stream.inference.contract import Geometry
 from stream.instances import Instances
 from stream.types import Floats
-from stream.words import called, counted, names_in
+from stream.wording.words import called, counted, names_in
 
 _HIGHEST = 1.01
 """A score; what rounding, of half precision too, makes of 1 is less."""

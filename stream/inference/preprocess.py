@@ -18,8 +18,8 @@ from stream.inference.contract import Geometry, Resize
 from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import DeviceTensor
 from stream.inference.resize import resize_rgb
+from stream.pictures.rgb import check_rgb
 from stream.pixels import MATRICES, plane_view, yuv_to_rgb
-from stream.rgb import check_rgb
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 

@@ -20,11 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import get_args
 
-from stream import installation
-from stream.cache import cache_folder
-from stream.cpu import processor
 from stream.errors import ProviderError, first_line
-from stream.groups import unknown
 from stream.inference import coreml, webgpu
 from stream.inference.card import card
 from stream.inference.engines import engine_options
@@ -33,6 +29,10 @@ from stream.inference.nvidia import obstacle as _nvidia_obstacle
 from stream.inference.onnx_runtime import Device, Runtime
 from stream.inference.openvino import cpu_options
 from stream.inference.route import ProviderName, Route
+from stream.settings.groups import unknown
+from stream.system import installation
+from stream.system.cache import cache_folder
+from stream.system.cpu import processor
 
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
 """What `auto` tries. CoreML and WebGPU are not among them: whether a laptop's graphics are quicker

@@ -30,9 +30,9 @@ from stream.inference.views import Seen, at_size, first_view, joined, mirrored
 from stream.inference.views import views as views_of
 from stream.inference.watch import Watch
 from stream.instances import UNSURE, Instances
-from stream.one_process import stays
-from stream.rgb import check_size
-from stream.words import counted
+from stream.pictures.rgb import check_size
+from stream.system.one_process import stays
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from stream.inference.gatherer import Gatherer

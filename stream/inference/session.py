@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
 from stream.inference.canvases import Canvases
@@ -35,6 +34,7 @@ from stream.inference.sizes import Handles, free_sides
 from stream.inference.soundness import check_sound
 from stream.inference.two_cores import Cores, cores_of, on_two_cores
 from stream.inference.yielding import yielding
+from stream.system.cpu import available_cores
 
 if TYPE_CHECKING:
     from stream.inference.gatherer import Gatherer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from stream.cpu import available_cores
 from stream.inference.onnx_runtime import SessionOptions
 from stream.inference.providers import runtime
 from stream.kernels import layers
+from stream.system.cpu import available_cores
 
 _SPIN_US = 50
 """Microseconds for which a thread looks out for its next piece of work before it sleeps."""

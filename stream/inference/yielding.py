@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar, cast
 
-from stream.at_work import at_work
 from stream.inference.onnx_runtime import InferenceSession
+from stream.system.at_work import at_work
 from stream.types import Array
 
 T = TypeVar("T")

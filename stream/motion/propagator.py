@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instance_arrays import ranked
 from stream.instances import Instances
 from stream.motion.fit import Fit, Shown
 from stream.motion.flow import Flow, FlowMeter, Grey
 from stream.motion.propagate import Carried, Fits
+from stream.objects.instance_arrays import ranked
 
 _CUT = 0.35
 """Correlation of two coarse pictures below which they show different scenes."""

@@ -10,11 +10,11 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import rle, soft
 from stream.errors import UsageError
 from stream.instances import Instances
-from stream.letterbox import placed
-from stream.outlines import filled, pixel_masks, tight, united
+from stream.objects import rle, soft
+from stream.objects.outlines import filled, pixel_masks, tight, united
+from stream.pictures.letterbox import placed
 from stream.records.entries import (
     EDGES,
     LARGEST,
@@ -31,7 +31,7 @@ from stream.records.entries import (
     whole,
 )
 from stream.roi import Window
-from stream.words import counted
+from stream.wording.words import counted
 
 _MOST_CELLS = 1024
 _Part = tuple[Window, NDArray[np.bool_]] | None

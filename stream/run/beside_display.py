@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from stream.at_work import at_work
 from stream.frame import Frame
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator
-from stream.on_black import seen
+from stream.pictures.on_black import seen
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
 from stream.run.finder import Finder
@@ -26,8 +25,9 @@ from stream.run.losses import Losses
 from stream.run.schedule import Schedule
 from stream.run.turns import Turns
 from stream.run.unsure import BETWEEN, anybody, looked_at
+from stream.system.at_work import at_work
 from stream.timing import timed
-from stream.words import counted
+from stream.wording.words import counted
 
 _PATIENCE = 0.75
 """Share of the time between two frames that a frame waits for its own inference. The rest is for

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame, Passthrough
+from stream.pictures.references import Referencer
 from stream.queues import Cancelled, Queue, WhenFull
-from stream.references import Referencer
 from stream.run.figures import Fate, Job
 from stream.run.output import Delivery, Output, Painted
 from stream.run.unsure import anybody

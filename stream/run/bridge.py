@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instance_arrays import ranked
 from stream.instances import Instances
+from stream.objects.instance_arrays import ranked
 from stream.run.figures import Job, Work
 from stream.run.room import MOST_HELD, bytes_waiting
 from stream.tracking.base import ROUNDING

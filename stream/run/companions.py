@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.run.finder import Detector
-from stream.words import counted
+from stream.wording.words import counted
 
 
 @dataclass(slots=True)

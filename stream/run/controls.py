@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream.errors import StreamError
-from stream.options import PictureOptions
 from stream.run.about import Told
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.run import Run
+from stream.settings.options import PictureOptions
 
 _STEP = 0.05
 

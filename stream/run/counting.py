@@ -11,10 +11,10 @@ import numpy as np
 
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
-from stream.options import CountOptions
 from stream.run.known import Gate, Seen
 from stream.run.run import OnFrame
 from stream.run.series import ACROSS, IN, OUT, Series
+from stream.settings.options import CountOptions
 from stream.sinks.base import Summary
 from stream.tally import (
     LineTally,

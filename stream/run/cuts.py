@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from stream.files import shortened
+from stream.disk.files import shortened
 
 _APART = 3
 """Seconds that files begin apart which nobody planned: outputs that fail together go on so."""

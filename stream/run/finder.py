@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from stream.errors import StreamError
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.instance_arrays import with_fields
 from stream.instances import Instances
 from stream.motion.flow import Grey
 from stream.motion.scenes import Scenes, small_of
+from stream.objects.instance_arrays import with_fields
 from stream.run import unsure
 from stream.tracking.appearance import with_colours
 from stream.tracking.base import Tracker

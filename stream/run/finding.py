@@ -10,13 +10,13 @@ import cv2
 from stream import tracking
 from stream.frame import VideoInfo
 from stream.inference.catalogue import find, is_bundled
-from stream.options import ModelOptions, TrackingOptions
 from stream.run.about import Told
 from stream.run.finder import Finder
 from stream.run.guard import records_of
 from stream.run.plan import RunPlan
 from stream.run.schedule import EachFrame, Schedule
 from stream.run.turns import Turns
+from stream.settings.options import ModelOptions, TrackingOptions
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter

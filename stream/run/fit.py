@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import ColourTags, Frame, VideoInfo
-from stream.letterbox import Letterbox
-from stream.meaning import Meaning
+from stream.pictures.letterbox import Letterbox
+from stream.pictures.meaning import Meaning
 from stream.pixels import plane_view
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from stream.disk.files import by_identity, check_replaceable, identity, same_file
+from stream.disk.twins import Twins
 from stream.errors import UsageError
-from stream.files import by_identity, check_replaceable, identity, same_file
-from stream.groups import changed
-from stream.names import NAME
-from stream.options import ModelOptions
 from stream.run.plan import RunPlan
 from stream.run.report import is_report
+from stream.settings.groups import changed
+from stream.settings.options import ModelOptions
 from stream.sources.base import Target
-from stream.twins import Twins
+from stream.wording.names import NAME
 
 
 def read_by(plan: RunPlan) -> list[Path]:

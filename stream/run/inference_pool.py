@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.on_black import seen
+from stream.pictures.on_black import seen
 from stream.run.figures import Job
 from stream.run.finder import Detector
 from stream.timing import timed

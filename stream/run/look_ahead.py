@@ -20,7 +20,7 @@ from stream.run.inference_pool import Answer, InferencePool
 from stream.run.schedule import Ahead, Schedule
 from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
-from stream.words import counted
+from stream.wording.words import counted
 
 LARGEST = 12
 """Frames from one inference to the next at most, where the number is chosen by measurement."""

@@ -10,14 +10,13 @@ from pathlib import Path
 from av.stream import AttachmentStream, Stream
 
 from stream import sinks
-from stream.addresses import redact
 from stream.compositing.chroma import is_grey, tags_with_chroma, with_chroma
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
 from stream.frame import ColourTags, VideoInfo, tells_place
-from stream.options import OutputOptions, PictureOptions
 from stream.run.plan import Endings, OutputPlan
+from stream.settings.options import OutputOptions, PictureOptions
 from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, choose_container
 from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import Sink
@@ -25,7 +24,8 @@ from stream.sinks.images import ALPHA_ENDINGS as ALPHA_PICTURES
 from stream.sinks.images import ENDINGS as PICTURES
 from stream.sinks.images import MASK_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink
-from stream.words import counted
+from stream.wording.addresses import redact
+from stream.wording.words import counted
 
 
 def endings_for(picture: PictureOptions) -> Endings:

@@ -16,7 +16,7 @@ from stream.run.time_line import TimeLine
 from stream.sinks.base import Gone, NotNow, Sink
 from stream.sinks.display import Display
 from stream.timing import Clock, timed
-from stream.words import counted
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream import sinks
-from stream.addresses import redact
 from stream.frame import VideoInfo
-from stream.options import STANDARD_OUTPUT
 from stream.queues import WhenFull
 from stream.run.cuts import Cuts
 from stream.run.opening import make_painter, open_sink, suited, without_lost
 from stream.run.output import Output
 from stream.run.plan import OutputPlan
 from stream.run.recording import Recording
+from stream.settings.options import STANDARD_OUTPUT
 from stream.sinks._records import Records
 from stream.sinks.video import VideoSink
+from stream.wording.addresses import redact
 
 if TYPE_CHECKING:
     from av.stream import Stream

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stream.fleet_options import FleetOptions
-from stream.names import NAME, name_of
-from stream.options import (
+from stream.settings.fleet_options import FleetOptions
+from stream.settings.options import (
     CountOptions,
     InputOptions,
     LiveOptions,
@@ -18,7 +17,8 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
+from stream.wording.names import NAME, name_of
 
 if TYPE_CHECKING:
     from stream.sources.base import Target

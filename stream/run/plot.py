@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from stream.disk.files import check_replaceable, same_file, write_whole
 from stream.errors import SinkError, UsageError
-from stream.extras import need_extra
-from stream.files import check_replaceable, same_file, write_whole
 from stream.run.plan import RunPlan
 from stream.run.series import ACROSS, OUT, Series
+from stream.system.extras import need_extra
 
 _WIDTH, _HEIGHT, _DPI = 9.6, 2.4, 100
 _FURTHER = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from stream.frame import VideoInfo
 from stream.run.figures import Counts
 from stream.timing import Clock
-from stream.words import counted, visible
+from stream.wording.words import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -19,7 +19,7 @@ from stream.run.time_line import TimeLine
 from stream.sinks._again import Again, has_room
 from stream.sinks.base import About, NotNow, Sink, Summary
 from stream.types import AnyPacket
-from stream.words import counted
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from av.stream import Stream

@@ -18,8 +18,6 @@ from stream import tracking
 from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
-from stream.likeness import nearest
-from stream.options import CutOptions, ModelOptions, TrackingOptions
 from stream.records import open_records
 from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
@@ -27,8 +25,10 @@ from stream.run.figures import Counts, Job, Work
 from stream.run.recorded_photos import Photos
 from stream.run.schedule import Schedule
 from stream.run.unsure import BETWEEN
+from stream.settings.likeness import nearest
+from stream.settings.options import CutOptions, ModelOptions, TrackingOptions
 from stream.timing import timed
-from stream.words import called, counted
+from stream.wording.words import called, counted
 
 if TYPE_CHECKING:
     from stream.records.entries import RecordsFile

@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.cpu import processor
+from stream.disk.files import beginning_of, write_whole
 from stream.errors import SinkError
-from stream.files import beginning_of, write_whole
-from stream.memory import installed, resident
 from stream.run.figures import Counts, Found, Outcome
-from stream.tables import show_table
+from stream.system.cpu import processor
+from stream.system.memory import installed, resident
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
-from stream.words import called, counted, visible
+from stream.wording.tables import show_table
+from stream.wording.words import called, counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from stream import sources, tracking
-from stream.count_options import CountOptions
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
-from stream.options import PictureOptions
 from stream.run.about import Told, about_of
 from stream.run.account import Account, plot_counts
 from stream.run.controls import Controls
@@ -39,9 +37,11 @@ from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule
 from stream.run.turns import Turns
 from stream.run.unused import refuse_unpainted, unheeded, unused
+from stream.settings.count_options import CountOptions
+from stream.settings.options import PictureOptions
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
-from stream.words import kind_with_article
+from stream.wording.words import kind_with_article
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -16,18 +16,18 @@ from stream.compositing.cover import lies_within
 from stream.compositing.occasions import Occasions
 from stream.compositing.painter import Painter
 from stream.compositing.selection import ALL, Selection
-from stream.files import shortened
+from stream.disk.files import shortened
+from stream.disk.twins import refuse_twins
 from stream.frame import Frame, Item, VideoInfo
 from stream.instances import Instances
-from stream.references import Referencer
+from stream.pictures.references import Referencer
 from stream.run.crop import around, cropped
 from stream.run.opening import endings_for, make_painter, open_sink
 from stream.run.plan import OutputPlan
 from stream.run.times import Times
 from stream.sinks.base import Sink
 from stream.sinks.images import ENDINGS, EXACT_ENDINGS, MASK_ENDINGS, ImageSink
-from stream.twins import refuse_twins
-from stream.words import counted
+from stream.wording.words import counted
 
 MOST = 32
 """Videos that are written at a time: an encoder takes some tens of megabytes and a processor's

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import SinkError
-from stream.memory import resident
 from stream.run.about import Told
 from stream.run.counting import Counting
 from stream.run.figures import Outcome
@@ -17,10 +16,11 @@ from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
 from stream.sinks.nothing import NOTHING
+from stream.system.memory import resident
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
-from stream.words import counted, visible
+from stream.wording.words import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import OutputOptions
-from stream.references import Referencer
+from stream.pictures.references import Referencer
+from stream.settings.options import OutputOptions
 from stream.sinks._window_process import letterboxed, write_lines
 from stream.sinks.base import Gone
 from stream.sinks.display import Display

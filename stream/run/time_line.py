@@ -9,7 +9,7 @@ from fractions import Fraction
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.run.fit import Fit
 from stream.types import AnyPacket
-from stream.words import counted
+from stream.wording.words import counted
 
 
 class TimeLine:

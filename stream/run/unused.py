@@ -8,8 +8,10 @@ from stream import sinks, sources
 from stream.compositing.layer import LAYERS
 from stream.compositing.painter import expand
 from stream.errors import UsageError
-from stream.groups import changed
-from stream.options import (
+from stream.run.outputs import is_recorded
+from stream.run.plan import OutputPlan, SourcePlan
+from stream.settings.groups import changed
+from stream.settings.options import (
     CameraOptions,
     CountOptions,
     DecodingOptions,
@@ -18,9 +20,7 @@ from stream.options import (
     NetworkOptions,
     PictureOptions,
 )
-from stream.run.outputs import is_recorded
-from stream.run.plan import OutputPlan, SourcePlan
-from stream.words import joined
+from stream.wording.words import joined
 
 _IN_COLOURS = ("fill", "contour", "boxes", "instances", "labels", "trails")
 _BEHIND = ("blur", "grey", "dim", "replace", "cutout", "spotlight")

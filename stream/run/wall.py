@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream import sources
-from stream.addresses import clean, secrets_of
 from stream.errors import SinkError, SourceError, StreamError
 from stream.frame import VideoInfo
-from stream.names import WINDOW
 from stream.queues import WhenFull
 from stream.run.aside import Aside, end_all
 from stream.run.awaited import Company
@@ -36,13 +34,15 @@ from stream.run.switching import quick_switching
 from stream.run.turns import Turns
 from stream.run.unused import unheeded, unused
 from stream.sources._first import telling
+from stream.wording.addresses import clean, secrets_of
+from stream.wording.names import WINDOW
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from stream.inference.segmenter import Segmenter
-    from stream.options import InputOptions
     from stream.run.tiles import Tile, Tiles
+    from stream.settings.options import InputOptions
     from stream.sources.base import Source, Target
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from stream.errors import StreamError
 from stream.run.controls import NOTHING_RECORDED, Controls
 from stream.run.keys import Actions, free_name, press, save_picture
 from stream.run.tiles import Tiles
-from stream.words import counted
+from stream.wording.words import counted
 
 logger = logging.getLogger(__name__)
 

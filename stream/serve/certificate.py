@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from stream.cache import cache_folder
 from stream.errors import UsageError
+from stream.system.cache import cache_folder
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from stream.serve.files import page_version
 from stream.serve.models import Models
 from stream.serve.pictures import Shared, jpeg_of, video_as_it_is, video_of
 from stream.serve.room import Room
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
 from stream.sinks.browser import Slot
 from stream.types import JSON
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.errors import UsageError
-from stream.options import ModelOptions
 from stream.run.finding import load_segmenter
+from stream.settings.options import ModelOptions
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter

@@ -17,9 +17,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.frame import Frame
-from stream.on_black import seen
+from stream.pictures.on_black import seen
+from stream.pictures.references import Referencer
 from stream.pixels import MATRICES, bgr_from_picture
-from stream.references import Referencer
 from stream.sinks.browser import Slot
 
 T = TypeVar("T")

@@ -12,12 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream import sources
-from stream.addresses import clean, secrets_of
 from stream.compositing.palette import colour_of
 from stream.compositing.style import Style
 from stream.errors import SinkError, StreamError, UsageError
 from stream.frame import Frame
-from stream.options import InputOptions, PictureOptions
 from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
@@ -32,10 +30,12 @@ from stream.run.setup import Prepared, prepared
 from stream.run.turns import Turns
 from stream.serve.models import Models
 from stream.serve.wishes import Wish
+from stream.settings.options import InputOptions, PictureOptions
 from stream.sinks.browser import BROWSER, BrowserSink, Slot
 from stream.sources._first import telling
 from stream.timing import CAPTURE_TO_DISPLAY, STAGES
 from stream.types import JSON
+from stream.wording.addresses import clean, secrets_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -22,7 +22,7 @@ from stream.serve.house import House
 from stream.serve.memory import give_back
 from stream.serve.metrics import Figures
 from stream.serve.session import LARGEST, Session
-from stream.words import counted
+from stream.wording.words import counted
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler

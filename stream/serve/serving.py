@@ -16,8 +16,6 @@ import psutil
 
 from stream import sources
 from stream.errors import SinkError, StreamError, UsageError
-from stream.extras import need_extra
-from stream.names import distinct, name_of
 from stream.run.aside import end_all
 from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan
@@ -26,7 +24,9 @@ from stream.run.switching import quick_switching
 from stream.run.turns import Turns
 from stream.serve.memory import share_arenas
 from stream.serve.notify import notify, watchdog_seconds
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
+from stream.system.extras import need_extra
+from stream.wording.names import distinct, name_of
 
 if TYPE_CHECKING:
     from rich.console import Console

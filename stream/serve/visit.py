@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stream.count_options import CountOptions
 from stream.run.aside import end_all
 from stream.run.plan import OutputPlan, RunPlan
 from stream.serve.room import Room
 from stream.serve.visitor import VisitorSource
 from stream.serve.webrtc import Peer
+from stream.settings.count_options import CountOptions
 from stream.sinks.browser import BROWSER, Slot
 
 if TYPE_CHECKING:

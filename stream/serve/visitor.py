@@ -11,8 +11,8 @@ import av
 
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, VideoInfo
-from stream.options import InputOptions
 from stream.queues import Closed, Queue, WhenFull
+from stream.settings.options import InputOptions
 from stream.sources.base import Source, Target
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS

@@ -23,7 +23,7 @@ from av.frame import Frame as MediaFrame
 from av.packet import Packet
 
 from stream.errors import UsageError
-from stream.references import Referencer
+from stream.pictures.references import Referencer
 from stream.serve.encoders import H264, ForWatching, kind_for
 from stream.serve.encoding import CLOCK, Broadcast, Encoded, Reception
 from stream.serve.pace import Pace

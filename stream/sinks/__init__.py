@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stream.errors import UsageError, check_no_zero_byte
-from stream.options import STANDARD_OUTPUT
 from stream.plugins import Kind
+from stream.settings.options import STANDARD_OUTPUT
 from stream.sinks._containers import ENDINGS
 from stream.sinks.base import Sink
 

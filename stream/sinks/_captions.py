@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from av.video.frame import VideoFrame
 
-from stream.references import has_captions
+from stream.pictures.references import has_captions
 from stream.sinks._encoders import EncoderChoice
 
 # A film that has captions has them with nearly all pictures.

@@ -33,7 +33,7 @@ from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Dolby, Filled, Headed, Keyed, Track, Unwrapped
 from stream.sinks._trial import holds_attachment, silence, why_not
 from stream.types import AnyPacket
-from stream.words import counted, listed
+from stream.wording.words import counted, listed
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Sound of which MP4's head says what only its packets tell; without one there is no head.

@@ -8,8 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from stream.errors import SinkError, UsageError
-from stream.files import (
+from stream.disk.files import (
     check_replaceable,
     create_beside,
     identity,
@@ -18,7 +17,8 @@ from stream.files import (
     sync_folder,
     target_of,
 )
-from stream.leftovers import unmark
+from stream.disk.leftovers import unmark
+from stream.errors import SinkError, UsageError
 from stream.sinks._syncing import Syncing
 
 

@@ -10,8 +10,8 @@ import av.logging
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 
-from stream.scarcity import scarce_threads
 from stream.sinks._encoders import EncoderChoice
+from stream.system.scarcity import scarce_threads
 
 
 def why_refused(

@@ -13,7 +13,7 @@ from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 
 from stream.errors import UsageError
-from stream.groups import unknown
+from stream.settings.groups import unknown
 
 _X26X_PRESETS = (
     "ultrafast",

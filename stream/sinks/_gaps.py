@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from stream.sinks._containers import ContainerKind
-from stream.words import counted
+from stream.wording.words import counted
 
 # Pictures that are shown before one is that was decoded before them, at most.
 _CLOSE = 4

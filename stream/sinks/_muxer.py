@@ -11,7 +11,7 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from stream.frame import VideoInfo
-from stream.references import packet_copy
+from stream.pictures.references import packet_copy
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._destination import Destination
 from stream.sinks._matroska import ShapedTracks

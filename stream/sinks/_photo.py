@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import heif
-from stream.overheard import overheard
+from stream.photo_files import heif
 from stream.sinks._exif import says_where, upright
 from stream.sinks._tiff_notes import notes_in
+from stream.system.overheard import overheard
 from stream.types import Array
 
 # Formats that OpenCV writes these into; versions before 4.12 know of none.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stream import heif
+from stream.photo_files import heif
 from stream.sinks import _xmp
 from stream.sinks._tiff_notes import words_in
 

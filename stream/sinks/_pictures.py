@@ -11,10 +11,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from stream.letterbox import Letterbox
-from stream.on_black import on_black
+from stream.pictures.letterbox import Letterbox
+from stream.pictures.on_black import on_black
+from stream.pictures.references import Referencer
 from stream.pixels import MATRICES, plane_view
-from stream.references import Referencer
 
 _DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
 _RGB_MATRIX = 0

@@ -9,8 +9,8 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from stream.apart import apart
 from stream.sinks._one_way import OneWay
+from stream.system.apart import apart
 
 _WAITING = 256
 """Writes that wait for the process: some seconds of video. What comes then waits for room."""

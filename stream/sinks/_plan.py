@@ -12,10 +12,10 @@ from av.codec.context import ThreadType
 from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
-from stream.cpu import processor
 from stream.errors import UsageError
 from stream.frame import VideoInfo
-from stream.mastering import TELLING, with_mastering
+from stream.pictures.mastering import TELLING, with_mastering
+from stream.pictures.siting import SHRUNK
 from stream.sinks._alpha import ENCODERS
 from stream.sinks._containers import (
     ALPHA_ENDINGS,
@@ -27,8 +27,8 @@ from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._names import called
 from stream.sinks._trial import holds_video
 from stream.sinks._trial_colours import lost_colours, lost_siting
-from stream.siting import SHRUNK
-from stream.words import counted
+from stream.system.cpu import processor
+from stream.wording.words import counted
 
 # How far a player has to look back when seeking, and how much of an MP4 a crash may cost.
 KEYFRAME_EVERY = Fraction(2)

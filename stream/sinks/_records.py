@@ -13,11 +13,11 @@ import numpy as np
 
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import STANDARD_OUTPUT, OutputOptions
+from stream.settings.options import STANDARD_OUTPUT, OutputOptions
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._standard import StandardOutput
 from stream.sinks.base import About, Gone, Sink, Summary
-from stream.words import counted
+from stream.wording.words import counted
 
 
 class Records(Sink):

@@ -14,7 +14,7 @@ import av
 from av.container import OutputContainer
 from av.stream import Stream
 
-from stream.references import packet_copy
+from stream.pictures.references import packet_copy
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.types import AnyPacket
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stream import soft
-from stream.instance import Instance
-from stream.outlines import Ring, rings
+from stream.objects import soft
+from stream.objects.instance import Instance
+from stream.objects.outlines import Ring, rings
 from stream.sinks._records import exact
 from stream.types import JSON
 

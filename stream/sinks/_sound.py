@@ -24,7 +24,7 @@ from stream.sinks._sound_clock import FILLED, UNHEARD, SoundClock
 from stream.sinks._tracks import Track, said_early
 from stream.sinks._trial import silence, takes_sound
 from stream.types import AnyPacket
-from stream.words import counted
+from stream.wording.words import counted
 
 _log = logging.getLogger(__name__)
 

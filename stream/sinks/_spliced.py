@@ -15,7 +15,7 @@ from av.packet import Packet
 
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.video import VideoSink
 from stream.types import AnyPacket
 

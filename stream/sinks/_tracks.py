@@ -10,7 +10,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.stream import Stream
 
-from stream.references import packet_copy
+from stream.pictures.references import packet_copy
 from stream.sinks._muxer import Muxer
 from stream.sinks._scratch import Scratch
 from stream.types import AnyPacket

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from stream.addresses import dialled, redact
 from stream.errors import SinkError, UsageError
 from stream.frame import VideoInfo, tells_place
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._containers import MP4_LONGEST, ContainerKind
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._pipe import Pipe
 from stream.sinks._plan import KEYFRAME_EVERY
 from stream.sinks.video import VideoSink
-from stream.srt import MISSING, hide_passphrase, told_of_target, tool_command
-from stream.words import counted
+from stream.system.srt import MISSING, hide_passphrase, told_of_target, tool_command
+from stream.wording.addresses import dialled, redact
+from stream.wording.words import counted
 
 PATIENCE = 8.0
 """Seconds after which a receiver that takes nothing, or does not answer, counts as gone."""

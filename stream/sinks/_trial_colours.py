@@ -14,11 +14,11 @@ from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from stream.frame import ColourTags
+from stream.pictures.siting import SHRUNK, Siting, named
 from stream.sinks._containers import ContainerKind
 from stream.sinks._encoders import quieten
 from stream.sinks._pictures import full_range
 from stream.sinks._trial import FAILURES, SIZE, options_for, pictures
-from stream.siting import SHRUNK, Siting, named
 
 
 def says_range(

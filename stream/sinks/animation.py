@@ -12,10 +12,9 @@ from av.video.frame import VideoFrame
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.names import numbered
-from stream.on_black import seen
-from stream.options import OutputOptions
+from stream.pictures.on_black import seen
 from stream.pixels import bgr_from_picture
+from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
 from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation
 from stream.sinks._destination import Destination, check_destination
@@ -23,7 +22,8 @@ from stream.sinks._photo import why_too_large
 from stream.sinks._pictures import Pictures, lost_shape
 from stream.sinks.base import Sink
 from stream.types import Array
-from stream.words import counted
+from stream.wording.names import numbered
+from stream.wording.words import counted
 
 _ENDINGS = (".apng", ".webp")
 _QUALITY, _LOSSLESS = 90, 101

@@ -10,7 +10,7 @@ from typing import ClassVar, Self, TypedDict
 
 from stream.errors import UsageError
 from stream.frame import Item, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.types import JSON
 
 

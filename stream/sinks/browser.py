@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import ClassVar, Self
 
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.display import Display
 
 BROWSER = "browser"

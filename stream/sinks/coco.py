@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from stream.errors import SinkError
 from stream.frame import Frame, VideoInfo
-from stream.instance import Instance
+from stream.objects.instance import Instance
 from stream.sinks._records import Records, as_json, exact
 from stream.sinks._shapes import coco_polygons
 from stream.types import JSON

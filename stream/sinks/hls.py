@@ -14,10 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, Self
 
+from stream.disk.files import create_beside, remove_left_beside, target_of, write_whole
 from stream.errors import SinkError
-from stream.files import create_beside, remove_left_beside, target_of, write_whole
 from stream.frame import Item, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._destination import check_destination
 from stream.sinks._transmission import (
     Transmission,
@@ -26,7 +26,7 @@ from stream.sinks._transmission import (
     for_receivers,
 )
 from stream.sinks.base import Sink
-from stream.words import counted
+from stream.wording.words import counted
 
 _SECONDS = 2
 _LIVE_SECONDS = 1

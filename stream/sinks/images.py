@@ -13,21 +13,21 @@ from typing import ClassVar, Self
 import cv2
 import numpy as np
 
+from stream.disk.files import identity, sync_file, sync_folder, write_whole
+from stream.disk.twins import refuse_twins
 from stream.errors import SinkError, UsageError
-from stream.files import identity, sync_file, sync_folder, write_whole
 from stream.frame import Frame, Item, VideoInfo
-from stream.names import numbered
-from stream.on_black import seen
-from stream.options import OutputOptions
+from stream.pictures.on_black import seen
 from stream.pixels import bgr_from_picture, plane_view
+from stream.settings.options import OutputOptions
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
 from stream.sinks._photo_words import Beside, beside, with_density, with_words
 from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
-from stream.twins import refuse_twins
 from stream.types import Array
-from stream.words import counted
+from stream.wording.names import numbered
+from stream.wording.words import counted
 
 _QUALITY = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),

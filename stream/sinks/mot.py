@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from stream.frame import Frame, VideoInfo
-from stream.instance import Instance
+from stream.objects.instance import Instance
 from stream.sinks._records import Records, exact
 
 _NOBODY = -1

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from stream.frame import Frame
-from stream.instance import Instance
-from stream.options import STANDARD_OUTPUT
+from stream.objects.instance import Instance
+from stream.settings.options import STANDARD_OUTPUT
 from stream.sinks._records import Records, as_json, exact
 from stream.sinks._shapes import mask_entry
 from stream.tally import Tally

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from stream.addresses import awaits_call, clean, keep_out_of_logs, redact, secrets_of, split
 from stream.errors import SinkError, UsageError
-from stream.extras import need_extra
 from stream.frame import Frame, Item, Passthrough, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._listening import listens_here
 from stream.sinks._outliving import Outliving, is_open
 from stream.sinks._transmission import (
@@ -28,7 +26,9 @@ from stream.sinks._transmission import (
     scheme_of,
 )
 from stream.sinks.base import Sink
-from stream.words import counted
+from stream.system.extras import need_extra
+from stream.wording.addresses import awaits_call, clean, keep_out_of_logs, redact, secrets_of, split
+from stream.wording.words import counted
 
 _log = logging.getLogger(__name__)
 

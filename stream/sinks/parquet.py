@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from stream.extras import need_extra
 from stream.frame import Frame, VideoInfo
-from stream.instance import Instance
-from stream.options import OutputOptions
+from stream.objects.instance import Instance
+from stream.settings.options import OutputOptions
 from stream.sinks._records import Records, as_json
 from stream.sinks._shapes import flat
 from stream.sinks.table import FILE
+from stream.system.extras import need_extra
 from stream.types import JSON
 
 if TYPE_CHECKING:

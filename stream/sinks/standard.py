@@ -8,7 +8,7 @@ from typing import Self
 
 from stream.errors import UsageError
 from stream.frame import Item, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._containers import ContainerKind
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._plan import check_identities, choose, refusal

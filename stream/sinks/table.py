@@ -7,7 +7,7 @@ import io
 from typing import ClassVar
 
 from stream.frame import Frame
-from stream.instance import Instance
+from stream.objects.instance import Instance
 from stream.sinks._records import Records, exact
 
 COLUMNS = (

@@ -14,8 +14,8 @@ from av.video.stream import VideoStream
 
 from stream.errors import SinkError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
-from stream.options import OutputOptions
-from stream.references import packet_copy
+from stream.pictures.references import packet_copy
+from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
 from stream.sinks._captions import Captions
 from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, ContainerKind
@@ -53,7 +53,7 @@ from stream.sinks._plan import (
 from stream.sinks._trial_colours import says_range
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
-from stream.words import counted
+from stream.wording.words import counted
 
 # The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)

@@ -11,8 +11,8 @@ from av.video.reformatter import VideoReformatter
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import OutputOptions
 from stream.pixels import plane_view, shown_size
+from stream.settings.options import OutputOptions
 from stream.sinks._pictures import Pictures
 from stream.sinks.base import Sink
 

@@ -20,16 +20,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.apart import apart
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
-from stream.names import WINDOW
-from stream.options import OutputOptions
+from stream.pictures.references import Referencer
 from stream.pixels import shown_size
-from stream.references import Referencer
+from stream.settings.options import OutputOptions
 from stream.sinks import _window_process
 from stream.sinks._chequers import on_chequers
 from stream.sinks.display import Display
+from stream.system.apart import apart
+from stream.wording.names import WINDOW
 
 HELP = (
     "q, Esc\tquit",

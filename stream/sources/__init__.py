@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from stream.addresses import redact
 from stream.errors import SourceError, UsageError, check_no_zero_byte
-from stream.groups import changed
-from stream.options import InputOptions
 from stream.plugins import Kind
+from stream.settings.groups import changed
+from stream.settings.options import InputOptions
 from stream.sources.base import Source, Target
 from stream.sources.folders import VIDEO_ENDINGS
-from stream.words import kind_with_article
+from stream.wording.addresses import redact
+from stream.wording.words import kind_with_article
 
 __all__ = ["KIND", "Source", "Target", "kind_of", "open"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import av
 
 from stream.frame import ColourTags
-from stream.meaning import Meaning, plain
-from stream.words import counted
+from stream.pictures.meaning import Meaning, plain
+from stream.wording.words import counted
 
 _UNSAID = 2
 _FULL_RANGE = {1: False, 2: True}

@@ -20,14 +20,14 @@ from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from stream.addresses import redact
 from stream.errors import SourceError
 from stream.frame import Cover
-from stream.heif import SEQUENCES
+from stream.photo_files.heif import SEQUENCES
 from stream.sources._joined import Window
 from stream.sources._numerals import decimal_points
 from stream.sources._remapped import as_one
-from stream.words import counted
+from stream.wording.addresses import redact
+from stream.wording.words import counted
 
 # What FFmpeg takes for a video although people mean text by it.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})

@@ -9,7 +9,7 @@ import av
 from av.stream import Stream
 
 from stream.types import AnyPacket
-from stream.words import counted
+from stream.wording.words import counted
 
 _LONGEST = 60.0
 """Seconds for which pictures are taken for scrambled. What has had no key frame by then has none:

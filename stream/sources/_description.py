@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 
 from stream.errors import UsageError
 from stream.frame import Chapter, ColourTags, Cover, VideoInfo
-from stream.mastering import mastering_of
-from stream.siting import CENTRED, SHRUNK, Siting, named
+from stream.pictures.mastering import mastering_of
+from stream.pictures.siting import CENTRED, SHRUNK, Siting, named
 from stream.sources._changes import colour_of
 from stream.sources._ending import declared
 from stream.sources._pixels import Upright

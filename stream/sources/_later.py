@@ -10,7 +10,7 @@ from av.video.stream import VideoStream
 
 from stream.sources._services import BROADCAST
 from stream.types import AnyPacket
-from stream.words import counted
+from stream.wording.words import counted
 
 
 class Later:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.words import counted
+from stream.wording.words import counted
 
 _NOTE_SECONDS = 5.0
 """For which it is shown that a source is back."""

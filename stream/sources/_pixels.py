@@ -16,13 +16,13 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from stream.mastering import mastering_of
+from stream.pictures.mastering import mastering_of
+from stream.pictures.references import has_captions, side_data
 from stream.pixels import paintable, plane_view, tagged
-from stream.references import has_captions, side_data
 from stream.sources._changes import Changes
 from stream.sources._cropping import Crop
 from stream.sources._transparency import Opacity
-from stream.words import counted
+from stream.wording.words import counted
 
 # What FFmpeg's encoders are not told through PyAV.
 _LOST = {

@@ -18,7 +18,6 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
-from stream.scarcity import scarce_threads
 from stream.sources._container import RAISED, open_container
 from stream.sources._damage import Damage
 from stream.sources._decoded import Decoded
@@ -30,6 +29,7 @@ from stream.sources._later import Later
 from stream.sources._spread import Spread
 from stream.sources._tags import UNKNOWN, mend_tags
 from stream.sources._transparency import decoder_of
+from stream.system.scarcity import scarce_threads
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.frame import Frame
-from stream.on_black import on_black
+from stream.pictures.on_black import on_black
 from stream.pixels import plane_view
 
 _PACKED = {"rgba": 3, "bgra": 3, "argb": 0, "abgr": 0}

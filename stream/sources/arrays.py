@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from stream.errors import PictureError, SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.options import CutOptions, InputOptions
+from stream.pictures.rgb import advice, is_rgb, kind_of
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
-from stream.rgb import advice, is_rgb, kind_of
+from stream.settings.options import CutOptions, InputOptions
 from stream.sources._description import Request
 from stream.sources.base import Source, Target
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
-from stream.options import InputOptions
+from stream.settings.options import InputOptions
 
 Target: TypeAlias = str | Path | int | Sequence[str | Path] | Iterable[NDArray[np.uint8]]
 """What a source is asked for by: a path, an address, a word, a camera's number; several paths;

@@ -17,8 +17,8 @@ from av.container import InputContainer
 
 from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
-from stream.options import InputOptions
 from stream.queues import Closed
+from stream.settings.options import InputOptions
 from stream.sources._camera_faults import ALLOW, NOT_PERMITTED, fault_of
 from stream.sources._clock import MACHINE
 from stream.sources._opened import Opened
@@ -27,7 +27,7 @@ from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.modes import COMPRESSED, Camera, Mode
 from stream.sources.stream_reader import Picture, StreamReader
-from stream.words import counted
+from stream.wording.words import counted
 
 logger = logging.getLogger(__name__)
 

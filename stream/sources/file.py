@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from stream.errors import SourceError
 from stream.frame import Frame, Item, Passthrough
-from stream.options import InputOptions
+from stream.settings.options import InputOptions
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
 from stream.sources._decoded import Decoded

@@ -18,14 +18,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.addresses import redact
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.names import namesakes
-from stream.options import InputOptions
-from stream.overheard import overheard
-from stream.photo import colours_of, decoded, is_heif, opacity_of
-from stream.photo_facts import (
+from stream.photo_files.photo import colours_of, decoded, is_heif, opacity_of
+from stream.photo_files.photo_facts import (
     ALPHA,
     CUT,
     DAMAGED,
@@ -38,9 +34,13 @@ from stream.photo_facts import (
     with_end,
 )
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
+from stream.settings.options import InputOptions
 from stream.sources._container import explained, reason
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
+from stream.system.overheard import overheard
+from stream.wording.addresses import redact
+from stream.wording.names import namesakes
 
 _log = logging.getLogger(__name__)
 

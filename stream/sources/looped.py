@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.options import InputOptions
+from stream.settings.options import InputOptions
 from stream.sources._clock import MACHINE, Clock
 from stream.sources.base import Source, Target
 from stream.sources.live import LiveSource, planar

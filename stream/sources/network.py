@@ -12,20 +12,11 @@ from typing import ClassVar
 import av
 from av.container import InputContainer
 
-from stream.addresses import (
-    awaits_call,
-    clean,
-    dialled,
-    keep_out_of_logs,
-    redact,
-    secrets_of,
-    split,
-)
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.option import options_of
-from stream.options import InputOptions, NetworkOptions
 from stream.queues import Closed
+from stream.settings.option import options_of
+from stream.settings.options import InputOptions, NetworkOptions
 from stream.sources._arrivals import UNREAD
 from stream.sources._connecting import (
     LISTENING,
@@ -50,7 +41,16 @@ from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
 from stream.sources.stream_reader import Ended, Picture, Sound, StreamReader
-from stream.words import counted
+from stream.wording.addresses import (
+    awaits_call,
+    clean,
+    dialled,
+    keep_out_of_logs,
+    redact,
+    secrets_of,
+    split,
+)
+from stream.wording.words import counted
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
 

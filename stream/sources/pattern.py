@@ -13,8 +13,8 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.options import InputOptions
 from stream.pixels import plane_view
+from stream.settings.options import InputOptions
 from stream.sources._clock import MACHINE, Clock
 from stream.sources.base import Source, Target
 

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 
 from stream.errors import SourceError
-from stream.srt import MISSING, hide_passphrase, tool_command
+from stream.system.srt import MISSING, hide_passphrase, tool_command
 
 _ENDING_SECONDS = 2.0
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from stream.errors import SourceError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import InputOptions
+from stream.photo_files.webp import Animation, Canvas, Part, animation_of, is_animated
+from stream.settings.options import InputOptions
 from stream.sources._changes import colour_of
 from stream.sources._container import explained
 from stream.sources._description import Request
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
-from stream.webp import Animation, Canvas, Part, animation_of, is_animated
 
 _TICK = Fraction(1, 1000)
 _HEAD = 21

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stream.groups import unknown
 from stream.plugins import Kind
+from stream.settings.groups import unknown
 from stream.tracking.base import Tracker
 
 NONE = "none"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instance_arrays import with_fields
 from stream.instances import Instances
 from stream.kernels import compiled
+from stream.objects.instance_arrays import with_fields
 
 _BRIGHTNESS, _HUES = 8, 16
 """Steps of brightness, which changes with the light, and of each colour difference."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
-from stream.sizes import in_another_size
+from stream.pictures.sizes import in_another_size
 
 DOUBT = 0.6
 """Seconds that an object stays for without once reaching the threshold itself."""

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from stream import extras
 from stream.bench import compositing, edges, effects, gpu, identity, nodes, obvious, peers, speed
 from stream.bench.crossings import Material
 from stream.bench.figures import Figure, median_seconds, medians_in_turns
@@ -26,6 +25,7 @@ from stream.inference.catalogue import find
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import open_on
 from stream.pixels import picture_from_bgr
+from stream.system import extras
 from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
 from tests.tracking import objects

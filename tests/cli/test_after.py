@@ -8,9 +8,9 @@ import pytest
 
 from stream.cli import _common as common
 from stream.cli._after import advice, report_run, summary
-from stream.options import ModelOptions
 from stream.run.figures import Counts, Outcome
 from stream.run.report import RunReport, run_report
+from stream.settings.options import ModelOptions
 from stream.timing import StageFigures
 
 

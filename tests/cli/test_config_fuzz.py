@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.config import loads
-from stream.groups import leaves
-from stream.options import (
+from stream.plans.config import loads
+from stream.plans.saved_config import dump
+from stream.settings.groups import leaves
+from stream.settings.options import (
     InputOptions,
     LiveOptions,
     ModelOptions,
@@ -19,8 +20,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.saved_config import dump
-from tests.test_config import plans
+from tests.plans.test_config import plans
 
 TABLES = {
     "model": ModelOptions,

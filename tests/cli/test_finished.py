@@ -8,7 +8,7 @@ import av
 import pytest
 
 from stream.cli._finished import finished
-from stream.options import CutOptions
+from stream.settings.options import CutOptions
 from tests import media
 from tests.media import make_clip
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from stream import extras
 from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_run import _prepare, _say, run_fleet
 from stream.cli._fleet_wanted import come_since, refuse_foreign, wanted_of, without_results
@@ -23,17 +22,18 @@ from stream.fleet.finding import Input, find
 from stream.fleet.ledger import Ledger
 from stream.fleet.places import shown
 from stream.fleet.progress import Progress
-from stream.fleet_options import FleetOptions
-from stream.groups import build
-from stream.option import Value
-from stream.options import (
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.fleet_options import FleetOptions
+from stream.settings.groups import build
+from stream.settings.option import Value
+from stream.settings.options import (
     CountOptions,
     InputOptions,
     ModelOptions,
     PictureOptions,
     RunOptions,
 )
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.system import extras
 from tests import tiny_models
 from tests.fleet.clips import make_files
 from tests.fleet.doing import a_plan

@@ -13,9 +13,9 @@ import typer
 from stream.cli import _commands
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.groups import leaves
-from stream.option import option
-from stream.options import (
+from stream.settings.groups import leaves
+from stream.settings.option import option
+from stream.settings.options import (
     CameraOptions,
     CutOptions,
     LiveOptions,
@@ -140,7 +140,7 @@ options = sys.modules[module] = types.ModuleType(module)
 exec(compile(source, spec.origin, "exec"), options.__dict__)
 
 from stream.cli import main
-from stream.config import loads
+from stream.plans.config import loads
 
 pages = {}
 for name in names:
@@ -155,7 +155,7 @@ except Exception as error:
     print(error, file=sys.stderr)
 main([names[0], "x", "--sparkle", "2"])
 """
-"""Runs as if a group had one more field, in the one line of stream/options.py that it takes."""
+"""Runs as if a group had one more field, in the one line of settings/options.py that it takes."""
 
 
 @pytest.mark.parametrize(

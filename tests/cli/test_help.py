@@ -12,7 +12,7 @@ import pytest
 from stream import cli
 from stream.cli import _runs
 from stream.cli._commands import PLACES, load
-from stream.options import CutOptions, InputOptions
+from stream.settings.options import CutOptions, InputOptions
 from tests.cli.conftest import environment
 
 EXPORTS = sorted(load("export").commands)

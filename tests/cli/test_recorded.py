@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.cli._recorded import recorded
-from stream.options import CutOptions
+from stream.settings.options import CutOptions
 from stream.sinks.coco import CocoSink
 from stream.sinks.mot import MotSink
 from stream.sinks.ndjson import NdjsonSink

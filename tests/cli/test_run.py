@@ -10,7 +10,7 @@ import time
 import av
 import pytest
 
-from stream.config import load
+from stream.plans.config import load
 from tests.cli.conftest import environment
 from tests.sources.serving import Server, free_port
 

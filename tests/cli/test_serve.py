@@ -10,10 +10,10 @@ import urllib.request
 
 import pytest
 
-from stream import config, saved_config
-from stream.options import LiveOptions
+from stream.plans import config, saved_config
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.serve_options import ServeOptions
+from stream.settings.options import LiveOptions
+from stream.settings.serve_options import ServeOptions
 from tests.cli.conftest import environment
 from tests.sources.serving import free_port
 

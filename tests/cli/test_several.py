@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.names import distinct
 from stream.run.account import Account
+from stream.wording.names import distinct
 from tests import tiny_models
 from tests.cli.conftest import environment
 from tests.media import decode

@@ -9,7 +9,7 @@ import pytest
 
 from stream.compositing import LAYERS, Painter
 from stream.frame import Frame
-from stream.references import Referencer
+from stream.pictures.references import Referencer
 from tests.compositing.pictures import astronaut, people
 
 FRAMES, EARLY = 1000, 200

@@ -4,7 +4,7 @@ from stream.compositing import Style
 from stream.compositing.palette import PALETTE
 from stream.compositing.style import parse_colour
 from stream.errors import UsageError
-from stream.options import PictureOptions
+from stream.settings.options import PictureOptions
 
 
 @pytest.mark.parametrize(

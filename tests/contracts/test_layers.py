@@ -12,9 +12,9 @@ from stream.compositing.mask_memory import Memory
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.kernels import Kernels, compiled, examined
+from stream.pictures.references import Referencer
 from stream.pixels import paintable, plane_view
 from stream.plugins import Kind
-from stream.references import Referencer
 from tests.compositing.pictures import (
     FORMATS,
     astronaut,

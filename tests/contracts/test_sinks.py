@@ -11,9 +11,9 @@ import pytest
 from stream import sinks
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
-from stream.options import OutputOptions
 from stream.plugins import Kind
 from stream.run.output import Output
+from stream.settings.options import OutputOptions
 from stream.sinks.base import Sink
 from stream.sinks.video import VideoSink
 from stream.sinks.virtual_camera import VirtualCameraSink

@@ -18,8 +18,8 @@ from PIL import Image
 import stream.sources
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Passthrough
-from stream.options import CameraOptions, InputOptions, NetworkOptions
 from stream.plugins import Kind
+from stream.settings.options import CameraOptions, InputOptions, NetworkOptions
 from stream.sources import Source, Target, kind_of
 from stream.sources import camera as camera_module
 from stream.sources import open as open_source

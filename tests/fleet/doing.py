@@ -12,7 +12,8 @@ from stream.fleet.parts import PartKey, PartTask, Step
 from stream.fleet.task import Done, Task
 from stream.fleet.transit import parts_folder
 from stream.fleet.work import Worker
-from stream.options import (
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.options import (
     InputOptions,
     ModelOptions,
     OutputOptions,
@@ -20,7 +21,6 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 
 def a_plan(model: Path | str, *, records: bool = True, **more: Any) -> RunPlan:

@@ -14,11 +14,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from stream import extras
 from stream.errors import SourceError, UsageError
 from stream.fleet import places
 from stream.fleet.finding import find
 from stream.fleet.transit import at_hand
+from stream.system import extras
 from tests.fleet.clips import make_files
 
 VIDEOS = frozenset([".mp4", ".mkv"])

@@ -15,12 +15,12 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stream.cpu import Processor
 from stream.inference import content as loading
 from stream.inference import providers
 from stream.inference.bounded_weights import with_bounded_weights
 from stream.inference.catalogue import find, open_model
 from stream.inference.content import content
+from stream.system.cpu import Processor
 from stream.types import Array
 from tests import tiny_models
 

@@ -9,7 +9,7 @@ import pytest
 
 from stream.errors import ProviderError
 from stream.inference import nvidia
-from tests.test_installation import distribution
+from tests.system.test_installation import distribution
 
 
 class Driver:

@@ -10,13 +10,14 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from stream import Segmenter, cpu
+from stream import Segmenter
 from stream.errors import ModelError, ProviderError, UsageError
 from stream.inference import onnx_session, providers, session
 from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import find
 from stream.inference.providers import AUTO_ORDER, UnavailableError, route
 from stream.inference.route import LABELS, ProviderName, Route
+from stream.system import cpu
 from tests import tiny_models
 
 needs_no_gpu = pytest.mark.skipif(

@@ -15,7 +15,6 @@ from stream import Segmenter
 from stream.assets import demo_picture
 from stream.bench.gpu import stand_in
 from stream.cli._fleet_wanted import wanted_of
-from stream.cpu import Processor
 from stream.errors import ModelError
 from stream.fleet.finding import Input
 from stream.inference import content
@@ -24,8 +23,9 @@ from stream.inference.kept_model import identity
 from stream.inference.onnx_ends import check_weights, files_of, read_graph, weights_beside
 from stream.inference.session import Asked, open_on
 from stream.inference.soundness import SUM
-from stream.options import ModelOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.options import ModelOptions
+from stream.system.cpu import Processor
 from stream_export.metadata import load_model
 
 PICTURE = demo_picture()

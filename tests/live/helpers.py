@@ -16,7 +16,6 @@ from stream import tracking
 from stream.frame import Frame, Item, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
-from stream.options import OutputOptions, PictureOptions
 from stream.queues import WhenFull
 from stream.run.beside_display import BesideDisplay
 from stream.run.finder import Finder
@@ -26,6 +25,7 @@ from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
 from stream.run.run import Run
 from stream.run.setup import put_together
+from stream.settings.options import OutputOptions, PictureOptions
 from stream.sinks.display import Display
 from stream.sources._clock import Clock
 from stream.sources.base import Source

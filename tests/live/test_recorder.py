@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from stream.errors import StreamError
-from stream.options import PictureOptions
 from stream.run.controls import NOTHING_RECORDED, Controls
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.wall_keys import WallKeys
+from stream.settings.options import PictureOptions
 from stream.sources.network import NetworkSource, Patience
 from tests.live.helpers import live_run, recording, scene, segmenter
 from tests.sources.serving import serving

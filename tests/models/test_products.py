@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stream.cpu import processor
+from stream.system.cpu import processor
 
 
 @pytest.mark.parametrize("has", [True, False])

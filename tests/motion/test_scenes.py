@@ -5,7 +5,7 @@ import pytest
 from stream import sources
 from stream.frame import Frame
 from stream.motion.scenes import Scenes, small_of
-from stream.options import CutOptions, InputOptions
+from stream.settings.options import CutOptions, InputOptions
 
 
 def coloured(grey):

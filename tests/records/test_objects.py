@@ -11,10 +11,10 @@ import pytest
 
 from stream import records
 from stream.errors import UsageError
-from stream.outlines import tight
+from stream.objects.outlines import tight
+from stream.objects.soft import encode
 from stream.records.entries import MisreadError, number, size_of, text, whole
 from stream.records.objects import Objects, _from_polygons, _room
-from stream.soft import encode
 
 BOX = [1, 2, 11, 22]
 FULL = {"size": [30, 40], "counts": [0, 1200]}

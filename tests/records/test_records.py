@@ -18,7 +18,7 @@ from stream import records
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
-from stream.outlines import filled
+from stream.objects.outlines import filled
 from stream.sinks.coco import CocoSink
 from stream.sinks.mot import MotSink
 from stream.sinks.ndjson import NdjsonSink

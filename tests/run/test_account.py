@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from stream.count_options import CountOptions
 from stream.errors import SinkError
-from stream.options import LiveOptions, RunOptions
 from stream.run import account as module
 from stream.run.account import Account
 from stream.run.counting import Counting
 from stream.run.plan import RunPlan, SourcePlan
+from stream.settings.count_options import CountOptions
+from stream.settings.options import LiveOptions, RunOptions
 from tests.run.parts import Grey, Hands, Kept, make_run
 
 TOLD = SimpleNamespace(

@@ -11,13 +11,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stream.at_work import somebody_works
 from stream.compositing import Painter, Style
 from stream.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures
 from stream.run.finder import Finder
 from stream.run.turns import Turns
+from stream.system.at_work import somebody_works
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.base import Tracker
 from tests.run.parts import Hands, Looker, prepared_number, until

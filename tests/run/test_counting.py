@@ -16,10 +16,10 @@ import stream
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
-from stream.options import CountOptions
 from stream.run.counting import _LISTED, Counting, anchor
 from stream.run.figures import _Classes
 from stream.run.series import _MOST, Series
+from stream.settings.options import CountOptions
 from tests import tiny_models
 
 INFO = VideoInfo("clip", 200, 100, "yuv420p", Fraction(1, 1000), Fraction(25))

@@ -8,11 +8,11 @@ from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.inference.catalogue import find
 from stream.inference.session import Asked, open_on
-from stream.options import LiveOptions
 from stream.run.beside_display import BesideDisplay
 from stream.run.finding import expect_companions, find_by
 from stream.run.plan import RunPlan, SourcePlan
 from stream.run.turns import Turns
+from stream.settings.options import LiveOptions
 from tests import tiny_models
 from tests.run.parts import Grey
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from stream import files
 from stream.cli import _runs
+from stream.disk import files
 from stream.errors import SinkError, UsageError
-from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
 from stream.run import guard, setup
 from stream.run.guard import check_report, check_reports, read_by
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.report import is_report, write_json
+from stream.settings.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
 from stream.sinks import _destination
 from tests.media import make_clip
 

@@ -11,11 +11,11 @@ import pytest
 from stream import sinks
 from stream.compositing.layer import LAYERS
 from stream.frame import ColourTags, Frame
-from stream.options import OutputOptions, PictureOptions
 from stream.pixels import picture_from_bgr
 from stream.run.opening import make_painter, open_sink, suited, without_lost
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
+from stream.settings.options import OutputOptions, PictureOptions
 from stream.sources.file import FileSource
 from tests import media
 from tests.sinks.running import info

@@ -14,7 +14,6 @@ import pytest
 from stream import records
 from stream.frame import ColourTags, Frame
 from stream.instances import Instances
-from stream.options import PictureOptions
 from stream.pixels import plane_view
 from stream.queues import WhenFull
 from stream.run.figures import Figures
@@ -22,6 +21,7 @@ from stream.run.fit import Fit
 from stream.run.output import Output, Painted
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
+from stream.settings.options import PictureOptions
 from stream.sinks.video import VideoSink
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame
-from stream.options import PictureOptions
 from stream.queues import WhenFull
 from stream.run.branches import Branches
 from stream.run.figures import Figures
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.policy import LIVE
+from stream.settings.options import PictureOptions
 from stream.sinks.video import VideoSink
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from tests.run.parts import (

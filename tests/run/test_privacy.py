@@ -13,7 +13,6 @@ from stream.compositing import Painter, Style
 from stream.compositing.planes import encoding_of
 from stream.frame import Frame
 from stream.inference.segmenter import Segmenter
-from stream.options import CutOptions, InputOptions
 from stream.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Figures
@@ -22,6 +21,7 @@ from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import EachFrame
+from stream.settings.options import CutOptions, InputOptions
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.trackers.motion import Motion
 from tests.run.parts import PATIENCE, Kept

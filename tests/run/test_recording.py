@@ -16,13 +16,13 @@ from av.stream import Stream
 from stream import records, sources
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, Passthrough
-from stream.options import OutputOptions
 from stream.run.cuts import Cuts
 from stream.run.figures import Figures
 from stream.run.output import Output, Painted
 from stream.run.outputs import is_recorded, open_output
 from stream.run.plan import OutputPlan
 from stream.run.recording import Recording
+from stream.settings.options import OutputOptions
 from stream.sinks.base import NotNow
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene

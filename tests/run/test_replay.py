@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import stream
-from stream import soft, sources
+from stream import sources
 from stream.errors import StreamError, UsageError
-from stream.options import CutOptions, InputOptions, ModelOptions
+from stream.objects import soft
 from stream.records.entries import Entry
 from stream.run.figures import Counts
 from stream.run.recorded_photos import Photos
 from stream.run.replay import Replay
+from stream.settings.options import CutOptions, InputOptions, ModelOptions
 from tests import tiny_models
 
 

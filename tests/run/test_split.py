@@ -13,7 +13,6 @@ from stream import sinks
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.options import OutputOptions, PictureOptions
 from stream.pixels import picture_from_bgr, plane_view
 from stream.run import split
 from stream.run.opening import check_output
@@ -21,6 +20,7 @@ from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan, masks_plan
 from stream.run.setup import check
 from stream.run.split import SplitSink
+from stream.settings.options import OutputOptions, PictureOptions
 from tests.media import make_picture
 from tests.sinks.running import info
 

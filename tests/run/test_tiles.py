@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from stream import sinks
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame
-from stream.options import OutputOptions
 from stream.run.tiles import Tile, Tiles, places
+from stream.settings.options import OutputOptions
 from stream.sinks.base import Gone
 from tests.run.parts import Hands, until
 from tests.sinks.running import info

@@ -7,8 +7,11 @@ import stream
 from stream import sources
 from stream.compositing import LAYERS, Painter, Style
 from stream.errors import UsageError
-from stream.groups import build, leaves
-from stream.options import (
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan, beside_masks, masks_plan
+from stream.run.setup import execute
+from stream.run.unused import OBEYED_BY, refuse_unpainted, unheeded, unused
+from stream.settings.groups import build, leaves
+from stream.settings.options import (
     CameraOptions,
     CountOptions,
     DecodingOptions,
@@ -19,9 +22,6 @@ from stream.options import (
     OutputOptions,
     PictureOptions,
 )
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan, beside_masks, masks_plan
-from stream.run.setup import execute
-from stream.run.unused import OBEYED_BY, refuse_unpainted, unheeded, unused
 from stream.tally import LineTally, Tally
 from tests import tiny_models
 from tests.compositing.pictures import astronaut, frame, people, same, samples

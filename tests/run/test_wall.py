@@ -11,12 +11,12 @@ import pytest
 
 from stream import sources
 from stream.errors import SourceError
-from stream.options import InputOptions
 from stream.run.awaited import Company
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.tiles import Tile
 from stream.run.turns import Turns
 from stream.run.wall import Part
+from stream.settings.options import InputOptions
 from stream.sources import _first
 from stream.sources._connecting import Way
 from stream.sources.stream_reader import Ended

@@ -12,16 +12,16 @@ from pathlib import Path
 from rich.console import Console
 
 from stream.inference.segmenter import Segmenter
-from stream.options import (
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.serve.server import Server
+from stream.serve.serving import serve
+from stream.settings.options import (
     CameraOptions,
     InputOptions,
     ModelOptions,
     PictureOptions,
 )
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.serve.server import Server
-from stream.serve.serving import serve
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
 from tests import tiny_models
 from tests.run.parts import until
 

@@ -17,8 +17,8 @@ import pytest
 
 from stream.errors import SinkError
 from stream.inference.segmenter import Segmenter
-from stream.options import CameraOptions, InputOptions
-from stream.serve_options import ServeOptions
+from stream.settings.options import CameraOptions, InputOptions
+from stream.settings.serve_options import ServeOptions
 from tests import tiny_models
 from tests.live.helpers import Scene
 from tests.run.parts import until as wait_until

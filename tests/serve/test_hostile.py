@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream.serve import guard
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
 from tests.run.parts import until
 from tests.serve.served import TOKEN, Served, bright, plan_of, served
 

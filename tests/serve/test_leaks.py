@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from stream.serve.memory import give_back
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
 from tests.live.helpers import RATE, Scene
 from tests.run.parts import until
 from tests.serve.served import bright, plan_of, served

@@ -8,14 +8,14 @@ from pathlib import Path
 import av
 
 from stream import sources
-from stream.count_options import CountOptions
 from stream.errors import SourceError
-from stream.options import LiveOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.turns import Turns
 from stream.serve import room as room_module
 from stream.serve.models import Models
 from stream.serve.room import Room
+from stream.settings.count_options import CountOptions
+from stream.settings.options import LiveOptions
 from stream.sinks.browser import BROWSER
 from stream.sources import _first, camera
 from stream.sources.modes import Camera

@@ -26,15 +26,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from stream.count_options import CountOptions
 from stream.errors import SinkError, StreamError, UsageError
-from stream.options import InputOptions, PictureOptions, RunOptions
 from stream.run.notices import stands_still
 from stream.run.plan import OutputPlan
 from stream.serve import mjpeg
 from stream.serve.files import page_files
 from stream.serve.serving import serve
-from stream.serve_options import ServeOptions
+from stream.settings.count_options import CountOptions
+from stream.settings.options import InputOptions, PictureOptions, RunOptions
+from stream.settings.serve_options import ServeOptions
 from stream.sources.base import Source
 from tests.live.helpers import Scene
 from tests.run.parts import until

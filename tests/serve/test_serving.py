@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from stream.serve import serving
-from stream.serve_options import ServeOptions
+from stream.settings.serve_options import ServeOptions
 
 NETWORKS = {
     "lo": ["127.0.0.1", "::1"],

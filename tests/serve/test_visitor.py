@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stream.errors import UsageError
-from stream.options import InputOptions
 from stream.serve.visitor import VisitorSource
+from stream.settings.options import InputOptions
 from tests.run.parts import until
 
 

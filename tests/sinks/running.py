@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stream.frame import Frame, VideoInfo
-from stream.options import OutputOptions
 from stream.run.opening import without_lost
+from stream.settings.options import OutputOptions
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 

@@ -15,8 +15,8 @@ from stream.compositing import Painter
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.options import OutputOptions
 from stream.pixels import picture_from_bgr, plane_view
+from stream.settings.options import OutputOptions
 from stream.sinks.images import ALPHA_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource

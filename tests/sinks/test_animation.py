@@ -11,8 +11,8 @@ from PIL import Image
 from stream import sinks
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame
-from stream.options import OutputOptions
 from stream.pixels import picture_from_bgr
+from stream.settings.options import OutputOptions
 from stream.sinks.animation import AnimationSink
 from stream.sinks.images import ImageSink
 from tests.sinks.running import info

@@ -14,7 +14,7 @@ import pytest
 from stream import sinks
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks.video import VideoSink
 from tests import media

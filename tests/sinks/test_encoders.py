@@ -9,7 +9,7 @@ import pytest
 from av.codec.context import CodecContext, ThreadType
 
 from stream.errors import UsageError
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._containers import choose_container
 from stream.sinks._encoder_formats import choose_format
 from stream.sinks._encoders import choose_encoder, encoder_names

@@ -16,7 +16,7 @@ from av.stream import Disposition
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Chapter, Frame, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.hls import HlsSink, _pieces_of
 from stream.sources.file import FileSource
 from tests.media import make_clip, packets

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from stream.errors import UsageError
-from stream.options import OutputOptions, PictureOptions
 from stream.pixels import picture_from_bgr, plane_view
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.setup import check
+from stream.settings.options import OutputOptions, PictureOptions
 from tests.compositing.pictures import astronaut, frame, people
 from tests.sinks.running import info
 

@@ -15,9 +15,9 @@ import pytest
 
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough, VideoInfo
-from stream.options import OutputOptions
-from stream.photo_facts import unmultiplied
+from stream.photo_files.photo_facts import unmultiplied
 from stream.pixels import picture_from_bgr
+from stream.settings.options import OutputOptions
 from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
 from tests import media

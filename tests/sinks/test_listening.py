@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks import _listening
 from stream.sinks._listening import listens_here
 from stream.sinks.network import NetworkSink

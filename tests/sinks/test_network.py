@@ -26,13 +26,13 @@ from av.stream import Disposition
 from stream import sinks
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks import _transmission, network
 from stream.sinks._transmission import for_receivers
 from stream.sinks.network import NetworkSink
 from stream.sources._services import broadcast
 from stream.sources.file import FileSource
-from stream.srt import TOOL, told_of_target
+from stream.system.srt import TOOL, told_of_target
 from tests.media import make_clip
 from tests.sinks.receivers import (
     RATE,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame
-from stream.siting import Siting, named
+from stream.pictures.siting import Siting, named
 from stream.sources.file import FileSource
 from tests.media import make_clip
 from tests.sinks.running import run

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from stream.frame import Frame
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks import network
 from stream.sinks._transmission import PATIENCE
 from stream.sinks.hls import HlsSink
 from stream.sinks.network import NetworkSink
 from stream.sources.file import FileSource
-from stream.srt import TOOL
+from stream.system.srt import TOOL
 from tests.sinks.receivers import (
     Process,
     Received,

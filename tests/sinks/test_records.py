@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import stream
-from stream import rle, soft
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.instances import Instances
-from stream.options import OutputOptions
+from stream.objects import rle, soft
+from stream.settings.options import OutputOptions
 from stream.sinks import coco
 from stream.sinks.base import Gone
 from stream.sinks.coco import CocoSink

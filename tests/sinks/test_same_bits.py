@@ -16,7 +16,7 @@ _ENCODES = """
 import hashlib, sys
 import av, numpy as np
 from stream.frame import Frame
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.video import VideoSink
 from tests.sinks.running import info
 
@@ -72,7 +72,7 @@ def test_h264_does_not_depend_on_what_memory_held(tmp_path: Path) -> None:
 def test_only_where_rows_end_within_a_register_is_anything_else_asked_for(
     monkeypatch: pytest.MonkeyPatch, width: int, features: set[str], same: bool
 ) -> None:
-    from stream.cpu import Processor
+    from stream.system.cpu import Processor
 
     this = Processor("a processor", 2, frozenset(features))
     monkeypatch.setattr(_plan, "processor", lambda: this)

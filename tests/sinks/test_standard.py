@@ -19,7 +19,7 @@ import pytest
 from stream import sinks
 from stream.errors import UsageError
 from stream.frame import Frame
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.base import Gone
 from stream.sinks.ndjson import NdjsonSink
 from stream.sinks.standard import StandardSink

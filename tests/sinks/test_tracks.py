@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stream import sinks
 from stream.frame import Frame
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks._containers import choose_container
 from stream.sinks._copies import Copies
 from stream.sinks._matroska import PIXELS, displayed

@@ -14,7 +14,7 @@ import pytest
 from stream import sinks
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.virtual_camera import VirtualCameraSink
 
 INFO = VideoInfo("made", 64, 48, "yuv420p", Fraction(1, 25), Fraction(25), live=True)

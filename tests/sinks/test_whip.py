@@ -13,7 +13,7 @@ import pytest
 
 from stream.errors import SinkError
 from stream.frame import Frame, VideoInfo
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks.network import NetworkSink
 from stream.sources.file import FileSource
 from tests.sinks.receivers import (

@@ -21,7 +21,7 @@ import pytest
 
 from stream.errors import SinkError
 from stream.frame import Frame
-from stream.options import OutputOptions
+from stream.settings.options import OutputOptions
 from stream.sinks import window as module
 from stream.sinks._window_process import fitting, key_of, letterboxed, write_lines
 from stream.sinks.window import HELP, WindowSink, why_no_window

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stream.srt import TOOL
+from stream.system.srt import TOOL
 from tests.sources.serving import free_port
 
 _RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")

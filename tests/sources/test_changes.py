@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from stream.frame import ColourTags, Frame
-from stream.meaning import Meaning
+from stream.pictures.meaning import Meaning
 from stream.pixels import plane_view
 from stream.sources.file import FileSource
 

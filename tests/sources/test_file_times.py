@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stream.errors import UsageError
 from stream.frame import Frame, Passthrough
-from stream.references import packet_copy
+from stream.pictures.references import packet_copy
 from stream.sources._description import stated_rate
 from stream.sources.file import FileSource
 from tests import media

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from stream.errors import SourceError
-from stream.overheard import _glibc
 from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.sources import open as open_source
 from stream.sources.images import ImagesSource
+from stream.system.overheard import _glibc
 from tests.heif import tiled
 from tests.media import make_clip
-from tests.test_overheard import damaged_jpeg
+from tests.system.test_overheard import damaged_jpeg
 
 
 def pixels(seed: int = 0, width: int = 31, height: int = 17) -> np.ndarray:

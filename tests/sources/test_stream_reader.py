@@ -15,7 +15,7 @@ import av
 import pytest
 
 from stream.errors import SourceError
-from stream.references import has_captions
+from stream.pictures.references import has_captions
 from stream.sources import stream_reader
 from stream.sources._connecting import ChangedError
 from stream.sources.live import planar, reshaped

@@ -11,14 +11,14 @@ from PIL import Image, ImageSequence
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame
-from stream.options import CutOptions, InputOptions
+from stream.photo_files.webp import Canvas, animation_of
 from stream.pixels import rgb_from_picture
+from stream.settings.options import CutOptions, InputOptions
 from stream.sources import kind_of
 from stream.sources import open as open_source
 from stream.sources.file import FileSource
 from stream.sources.images import ImagesSource
 from stream.sources.webp import WebpSource
-from stream.webp import Canvas, animation_of
 
 LENGTHS = (100, 40, 250, 40, 1000)
 """Milliseconds of each picture."""

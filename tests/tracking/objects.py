@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from stream.instance_arrays import amended
 from stream.instances import Instances
+from stream.objects.instance_arrays import amended
 
 THRESHOLD = 0.5
 LEFT, RIGHT = (10.0, 10.0, 60.0, 110.0), (100.0, 10.0, 150.0, 110.0)

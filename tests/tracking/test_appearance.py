@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stream import kernels
-from stream.instance_arrays import amended
+from stream.objects.instance_arrays import amended
 from stream.tracking import appearance
 from stream.tracking.appearance import alike, with_colours
 from tests.tracking.objects import LEFT, RIGHT, found, moved

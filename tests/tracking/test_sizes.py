@@ -7,8 +7,8 @@ import pytest
 
 from stream import tracking
 from stream.instances import Instances
+from stream.pictures.sizes import in_another_size
 from stream.run.finder import Finder
-from stream.sizes import in_another_size
 from tests.run.parts import Looker
 
 SMALL, LARGE, UPRIGHT, OTHER = (360, 640), (720, 1280), (640, 360), (480, 640)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from stream.errors import ModelError, UsageError
-from stream.words import counted
+from stream.wording.words import counted
 
 _MOST = 1_000_000
 """Characters of a configuration; a longer file is none."""

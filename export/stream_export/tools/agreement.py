@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stream.errors import ModelError, SourceError
 from stream.instances import Instances, box_iou
 from stream.roi import paste_mask
-from stream.words import counted
+from stream.wording.words import counted
 
 Answer = Callable[[NDArray[np.uint8]], Instances]
 """Something that finds instances in a picture, uint8 [H, W, 3] RGB."""

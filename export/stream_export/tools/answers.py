@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.errors import ModelError
 from stream.instances import Instances
-from stream.words import counted
+from stream.wording.words import counted
 
 _PARTS = ("boxes", "scores", "labels", "masks")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from stream.inference.contract import Resize
-from stream.words import called, counted
+from stream.wording.words import called, counted
 from stream_export.metadata import check_contract, load_model, read_metadata, tensors
 from stream_export.registry import options_of
 

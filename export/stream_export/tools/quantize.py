@@ -24,7 +24,7 @@ from onnxruntime.quantization import (
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import INPUT, Resize
 from stream.inference.preprocess import Preprocessor
-from stream.words import some_of
+from stream.wording.words import some_of
 from stream_export.graph import widened
 from stream_export.metadata import check_contract, load_model, save_model, write_metadata
 from stream_export.tools.agreement import read_pictures

@@ -12,7 +12,7 @@ import numpy as np
 from onnxruntime.quantization import calibrate
 
 from stream.errors import UsageError
-from stream.words import counted
+from stream.wording.words import counted
 
 _LEAST, _MOST = "_ReduceMin", "_ReduceMax"
 

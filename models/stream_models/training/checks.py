@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.words import counted
+from stream.wording.words import counted
 from stream_models.training.data import DataSet, Picture
 from stream_models.training.picture_files import load_picture
 from stream_models.training.reading import Purpose, read

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import words
 from stream.errors import UsageError
+from stream.wording import words
 from stream_models.training.data import (
     PERSON,
     Box,

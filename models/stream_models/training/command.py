@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
-from stream.extras import need_extra
-from stream.words import called
+from stream.system.extras import need_extra
+from stream.wording.words import called
 from stream_export.progress import Spoken
 from stream_models.training.out import check_out
 from stream_models.training.unbroken import resumable

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stream.inference.contract import Resize
 from stream.instances import Instances
 from stream.roi import paste_mask
-from stream.words import called
+from stream.wording.words import called
 from stream_models.detect import DetectConfig, Detections, detect
 from stream_models.network import MaskRCNN
 from stream_models.training.data import PERSON, DataSet, class_among

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from stream.cpu import available_cores
+from stream.system.cpu import available_cores
 from stream_models.network import MaskRCNN
 from stream_models.training import batched_losses
 from stream_models.training.batches import Batch, Batches

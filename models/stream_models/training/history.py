@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stream.files import write_whole
+from stream.disk.files import write_whole
 
 
 def entries(path: Path) -> list[dict[str, Any]]:

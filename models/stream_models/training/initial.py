@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import FOLDER
-from stream.words import some_of
+from stream.wording.words import some_of
 from stream_export.checkpoints.recognise import recognise
 from stream_models.network import MaskRCNN, NetworkConfig
 from stream_models.training.checkpoints import load_network

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stream.errors import ModelError
-from stream.words import called
+from stream.wording.words import called
 from stream_models.network import MASK_PARTS, MaskRCNN, network_config
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache

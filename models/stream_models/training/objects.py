@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
-from stream.rle import decode
-from stream.words import counted
+from stream.objects.rle import decode
+from stream.wording.words import counted
 from stream_models.training.data import ANY_CLASS, Box, Object, Picture
 from stream_models.training.polygons import Polygons, cut, draw, outline
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from stream.disk.files import same_file
 from stream.errors import UsageError
-from stream.files import same_file
 
 CHECKPOINT, HISTORY, CURVE = "checkpoint.pt", "history.jsonl", "curve.png"
 FLOAT_MODEL, INT8_MODEL, REPORT = "model.float32.onnx", "model.int8.onnx", "report.json"

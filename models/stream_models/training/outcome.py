@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stream.words import called, some_of
+from stream.wording.words import called, some_of
 from stream_models.training.data import plain
 from stream_models.training.evaluate import Report
 from stream_models.training.run import CLASS_FLOOR, Result

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from stream.errors import SourceError
-from stream.heif import shown_size
-from stream.overheard import overheard
-from stream.photo import is_heif
+from stream.photo_files.heif import shown_size
+from stream.photo_files.photo import is_heif
 from stream.sources.images import photo
+from stream.system.overheard import overheard
 from stream_models.training.data import IMAGE_SUFFIXES, LONGEST, Picture
 
 Image = NDArray[np.uint8]

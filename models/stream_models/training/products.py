@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stream.cpu import processor
+from stream.system.cpu import processor
 
 
 def has_bf16(device: torch.device) -> bool:

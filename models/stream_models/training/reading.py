@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.words import counted
+from stream.wording.words import counted
 from stream_models.training.data import LONGEST, DataSet, Object, Picture, merge
 from stream_models.training.layout import find
 from stream_models.training.polygons import scaled

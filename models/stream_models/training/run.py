@@ -14,7 +14,7 @@ import torch
 
 from stream.errors import UsageError
 from stream.inference.segmenter import Segmenter
-from stream.words import called, counted
+from stream.wording.words import called, counted
 from stream_export.metadata import read_metadata, save_model, write_metadata
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from stream.files import write_whole
+from stream.disk.files import write_whole
 
 
 def save_whole(path: Path, content: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from stream.compositing.palette import INK, WHITE
 from stream.compositing.style import Style
 from stream.tally import LineTally, Point, ZoneTally
 from stream.types import Array
-from stream.words import called
+from stream.wording.words import called
 
 _LINE, _INSIDE = 230, 40
 """How strongly edges and the inside of a zone cover the picture, of 255."""

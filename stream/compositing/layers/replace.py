@@ -23,10 +23,10 @@ from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
-from stream.overheard import overheard
-from stream.photo import colours_of, decoded, is_heif, opacity_of
-from stream.photo_facts import is_animation
+from stream.photo_files.photo import colours_of, decoded, is_heif, opacity_of
+from stream.photo_files.photo_facts import is_animation
 from stream.pixels import plane_view, rgb_from_picture
+from stream.system.overheard import overheard
 
 _PICTURES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".webp"),

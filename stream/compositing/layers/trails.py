@@ -16,7 +16,7 @@ from stream.compositing.palette import Colour
 from stream.compositing.scenery import Glance
 from stream.compositing.style import Style
 from stream.motion.scenes import Scenes
-from stream.sizes import in_another_size
+from stream.pictures.sizes import in_another_size
 from stream.types import Array
 
 _OPACITY = 0.9

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
-from stream.sizes import growth, in_another_size
+from stream.pictures.sizes import growth, in_another_size
 from stream.tracking.association import Placed
 from stream.tracking.base import DOUBT, ROUNDING, Known
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.instances import Instances
-from stream.sizes import in_another_size
+from stream.pictures.sizes import in_another_size
 from stream.tracking.base import Elapsed, Tracker
 
 if TYPE_CHECKING:

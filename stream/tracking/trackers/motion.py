@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instance_arrays import with_fields
 from stream.instances import Instances
+from stream.objects.instance_arrays import with_fields
 from stream.tracking.association import united
 from stream.tracking.base import ROUNDING, Elapsed, Sizes, Tracker, remembered
 from stream.tracking.trackers._followed import Followed

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from stream.errors import ModelError, UsageError
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.blocks.deformable import Deformable
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.weights import Weights

@@ -11,7 +11,7 @@ from torch import nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata, Resize
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.blocks.detections import MaskUpsample
 from stream_export.checkpoints.keras import read_keras
 from stream_export.checkpoints.weights import Weights, fits

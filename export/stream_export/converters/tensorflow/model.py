@@ -10,7 +10,7 @@ import numpy as np
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata, Resize
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.checkpoints.frozen import frozen_weights, without_import
 from stream_export.checkpoints.graphdef import GraphNode, read_graphdef
 from stream_export.checkpoints.prototext import Message, read_prototext

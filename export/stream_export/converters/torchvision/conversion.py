@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata, Resize
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.checkpoints.settings import Setting
 from stream_export.converters.torchvision.whole import (
     anchors_of,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from stream.errors import ModelError
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.checkpoints.states import Place, load_weights
 
 State = dict[str, Tensor]

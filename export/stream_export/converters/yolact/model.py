@@ -10,7 +10,7 @@ from torch import nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata, Resize
-from stream.words import counted
+from stream.wording.words import counted
 from stream_export.blocks.deformable import Deformable, DeformConv
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import load_weights

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import rle
 from stream.errors import UsageError
-from stream.words import counted
+from stream.objects import rle
+from stream.wording.words import counted
 from stream_models.training.any_case import Folders, with_suffix
 from stream_models.training.data import Box, DataSet, Object, Picture
 from stream_models.training.forms import turn

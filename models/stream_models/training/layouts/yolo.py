@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from stream.errors import UsageError
-from stream.words import counted
+from stream.wording.words import counted
 from stream_models.training.any_case import Folders
 from stream_models.training.data import Box, DataSet, Object, Picture, merge, part_of
 from stream_models.training.layout import Layout

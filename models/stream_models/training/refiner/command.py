@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stream.words import counted, names_in
+from stream.wording.words import counted, names_in
 from stream_export.progress import Spoken
 from stream_models.training.command import Seed, check_weights, need_packages, read_weights
 from stream_models.training.out import check_out

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.disk.files import write_whole
 from stream.errors import UsageError
-from stream.files import write_whole
 from stream.inference.catalogue import find
 from stream.inference.segmenter import Segmenter
-from stream.words import called
+from stream.wording.words import called
 from stream_models.training.data import Box, DataSet, Object, class_among
 from stream_models.training.faults import camera
 from stream_models.training.picture_files import load_picture

@@ -1,0 +1,396 @@
+"""Plans from TOML: what `stream run booth.toml` reads, and `--save-config` (`saved_config`) wrote.
+
+    [model]                      # [tracking], [live], [serve], [run]: groups of settings.options
+    classes = ["person"]
+
+    [[source]]                   # one or more
+    target = "rtsp://user:secret@door/stream"
+    name = "door"                # what {name} stands for; else made from the target
+    transport = "udp"            # what may be asked of files, cameras and network sources
+
+    [[output]]                   # of every source; [[source.output]] of that source alone
+    to = "{name}.mp4"
+    look = "binary"              # what is painted into it, and how it is written
+
+Values are TOML's own, or texts as on the command line. Paths are those of the command line too:
+relative to where the program runs, and `~` is the home folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os.path
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from stream.disk.twins import Twins
+from stream.errors import ModelError, ProviderError, SourceError, UsageError
+from stream.plans.toml_lines import (
+    OWN_OUTPUTS,
+    Place,
+    at,
+    line_of,
+    not_toml,
+    not_utf_8,
+    place_in,
+    unfilled,
+)
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.settings.fleet_options import FleetOptions
+from stream.settings.groups import Leaf, build, changed, leaves, read
+from stream.settings.likeness import nearest
+from stream.settings.option import Value
+from stream.settings.options import (
+    CountOptions,
+    InputOptions,
+    LiveOptions,
+    ModelOptions,
+    OutputOptions,
+    PictureOptions,
+    RunOptions,
+    TrackingOptions,
+)
+from stream.settings.serve_options import ServeOptions
+from stream.types import TOML
+from stream.wording.addresses import clean
+from stream.wording.names import NAME, WINDOW, at_home, name_of, refuse_unknown_words
+
+T = TypeVar("T")
+
+TABLES: dict[str, type] = {
+    "model": ModelOptions,
+    "tracking": TrackingOptions,
+    "live": LiveOptions,
+    "run": RunOptions,
+    "serve": ServeOptions,
+    "counts": CountOptions,
+    "fleet": FleetOptions,
+}
+NOT_HERE = frozenset({"save_config", "status"})
+"""Options that make no sense in a file."""
+_OWN_KEYS = {"target": "[[source]]", "to": "[[output]]"}
+"""Keys that are no options, and where each belongs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """An output as the file has it, before it belongs to a source."""
+
+    place: Place
+    to: str
+    picture: PictureOptions
+    options: OutputOptions
+
+    def plan(self, name: str) -> OutputPlan:
+        return OutputPlan(self.to.replace(NAME, name), self.picture, self.options)
+
+
+def load(path: Path) -> list[RunPlan]:
+    """The plans of a configuration file, one for each source.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that is not understood; one
+            sentence with the line.
+    """
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"the configuration {path} cannot be read: {reason}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(not_utf_8(str(path), data, error)) from error
+    return loads(text, str(path))
+
+
+def loads(text: str, name: str = "the configuration") -> list[RunPlan]:
+    """The plans of a configuration's text.
+
+    Args:
+        text: TOML.
+        name: of the file, for errors.
+
+    Raises:
+        UsageError: it says something that is not understood; one sentence with the line.
+    """
+    text = text.replace("\r\n", "\n")
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(not_toml(name, text, error)) from error
+    return _Reader(name, text, document).plans()
+
+
+_ABOUT_VALUES = (UsageError, SourceError, ModelError, ProviderError)
+
+
+@contextmanager
+def with_lines(path: Path, flags: Collection[str] = ()) -> Iterator[None]:
+    """Names the line of the value that an error is about, which nothing told before it was used.
+
+    Args:
+        path: the configuration that was loaded.
+        flags: of the command line that may be given beside it, with dashes; others become keys.
+    """
+    try:
+        yield
+    except _ABOUT_VALUES as error:
+        sentence = str(error)
+        with suppress(OSError, ValueError):  # it was there when it was loaded
+            text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+            place = place_in(tomllib.loads(text), sentence)
+            if place is not None and not sentence.startswith(f"{path}, line "):
+                line = line_of(text, place)
+                error.args = (f"{path}, line {line}: {_with_keys(sentence, flags)}",)
+        raise
+
+
+def _with_keys(sentence: str, flags: Collection[str] = ()) -> str:
+    """A sentence in which options are called as they are in a file; other programs' stay."""
+    groups = (*TABLES.values(), InputOptions, PictureOptions, OutputOptions)
+    keys = {leaf.flag: name for group in groups for name, leaf in leaves(group).items()}
+
+    def key(flag: re.Match[str]) -> str:
+        if flag[0] in flags:
+            return flag[0]
+        if f"--{flag[2]}" in keys and flag[1]:
+            return f"{keys[f'--{flag[2]}']} = false"
+        return keys.get(flag[0], flag[0])
+
+    return re.sub(r"--(no-)?([a-z][a-z-]*)", key, sentence)
+
+
+class _Reader:
+    """Goes through a document once; every error names its line."""
+
+    def __init__(self, name: str, text: str, document: Mapping[str, TOML]) -> None:
+        self._name = name
+        self._text = text
+        self._document = document
+
+    def plans(self) -> list[RunPlan]:
+        known = [*TABLES, "source", "output"]
+        for key in self._document:
+            if key not in known:
+                if home := _home_of(key.replace("-", "_")):
+                    raise self._error((key,), f"{key} is in no table; it belongs to {home}")
+                near = nearest(key, known)
+                head = f"[[{near}]]" if near in ("source", "output") else f"[{near}]"
+                hint = f"did you mean {head}?" if near else f"there are {', '.join(known)}"
+                raise self._error((key,), f"there is no table {key!r}; {hint}")
+        model = self._group("model", ModelOptions)
+        tracking = self._group("tracking", TrackingOptions)
+        live = self._group("live", LiveOptions)
+        said = self._group("run", RunOptions)
+        serve = self._group("serve", ServeOptions)
+        counts = self._group("counts", CountOptions)
+        fleet = self._group("fleet", FleetOptions) if "fleet" in self._document else None
+        shared = [self._output(place, table) for place, table in self._tables(("output",))]
+        plans: list[RunPlan] = []
+        taken: Twins[bool] = Twins()
+        reports: Twins[bool] = Twins()
+        for place, table in self._tables(("source",)):
+            source, name, own = self._source(place, table)
+            outputs = [*shared, *own]
+            for one in outputs:
+                self._take(one, one.plan(name).target, taken)
+            run = said
+            if run.report is not None and NAME in str(run.report):
+                report = _called(run.report, name)
+                run = build(RunOptions, changed(run) | {"report": report})
+                if reports.take(str(report), True):
+                    raise self._error(
+                        ("run", "report"),
+                        f"two reports would be written to {report}; give each source a name of "
+                        "its own",
+                    )
+            plans.append(
+                RunPlan(
+                    source,
+                    tuple(one.plan(name) for one in outputs),
+                    model,
+                    tracking,
+                    live,
+                    run,
+                    serve,
+                    replace(counts, plot=_called(counts.plot, name)),
+                    fleet,
+                )
+            )
+        if not plans:
+            raise UsageError(f"{self._name} has no [[source]]; it needs one with a target")
+        return plans
+
+    def _take(self, output: _Output, target: str, taken: Twins[bool]) -> None:
+        if target != WINDOW and taken.take(target, True):
+            raise self._error(
+                (*output.place, "to"),
+                f"two results would be written to {target}; give each a name of its own, with "
+                f"{NAME} for the name of its source where that differs",
+            )
+
+    def _tables(self, place: Place) -> Iterator[tuple[Place, Mapping[str, TOML]]]:
+        """The tables of a list of tables; a single table is a list of one."""
+        found = at(self._document, place)
+        if found is None:
+            return
+        name = ".".join(str(part) for part in place if isinstance(part, str))
+        if isinstance(found, dict):
+            yield place, found
+            return
+        tables = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        if not isinstance(found, list) or len(tables) < len(found):
+            raise self._error(place, f"{name} is a table: write [[{name}]] above its keys")
+        for index, table in enumerate(tables):
+            yield (*place, index), table
+
+    def _group(self, name: str, group: type[T]) -> T:
+        table = self._document.get(name, {})
+        if not isinstance(table, dict):
+            raise self._error((name,), f"{name} is a table: write [{name}] above its keys")
+        kind: type = group
+        return self._build((name,), group, self._values((name,), table, leaves(kind)))
+
+    def _source(
+        self, place: Place, table: Mapping[str, TOML]
+    ) -> tuple[SourcePlan, str, list[_Output]]:
+        plain = ("target", "name", "output")
+        given = self._values(place, table, leaves(InputOptions), plain)
+        target = self._target(place, table)
+        name = name_of(target)
+        if "name" in table:
+            name = self._text_of((*place, "name"), "name", table["name"])
+        options = self._build(place, InputOptions, given)
+        replay = replace(options.replay, from_records=_called(options.replay.from_records, name))
+        options = replace(options, replay=replay)
+        own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]
+        # A name that stands for itself, as `saved_config` writes it, is none of its own.
+        called = name if "name" in table and name != NAME else ""
+        return SourcePlan(target, options, called), name, own
+
+    def _target(self, place: Place, table: Mapping[str, TOML]) -> str | tuple[str, ...]:
+        if "target" not in table:
+            raise self._error(place, "this source has no target: a path, an address or a camera")
+        target = table["target"]
+        where = (*place, "target")
+        if not isinstance(target, list):
+            return at_home(self._text_of(where, "target", target))
+        if not target:
+            raise self._error(where, "target is an empty list")
+        return tuple(at_home(self._text_of(where, "target", one)) for one in target)
+
+    def _output(self, place: Place, table: Mapping[str, TOML]) -> _Output:
+        known = leaves(PictureOptions) | leaves(OutputOptions)
+        given = self._values(place, table, known, ("to",))
+        if "to" not in table:
+            raise self._error(place, "this output has no `to`: a file, an address or window")
+        to = at_home(self._text_of((*place, "to"), "to", table["to"]))
+        try:
+            refuse_unknown_words(to)
+        except UsageError as error:
+            raise self._error((*place, "to"), f"to: {error}") from error
+        picture = self._build(place, PictureOptions, given)
+        return _Output(place, to, picture, self._build(place, OutputOptions, given))
+
+    def _text_of(self, place: Place, key: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise self._error(place, f"{key} is a text in quotes, not {_toml_shown(value)}")
+        if not value or "\0" in value:
+            raise self._error(place, f"{key} is empty" if not value else f"{key} is no name")
+        return self._as_written(place, value)
+
+    def _as_written(self, place: Place, value: str) -> str:
+        """A path or an address, in which nothing stands that was meant to be something else."""
+        # What is there is meant, whatever it is called, and so is what begins with `./`.
+        if (variable := unfilled(value)) and not os.path.exists(at_home(value)):  # noqa: PTH110
+            raise self._error(
+                place,
+                f"{variable} would be a name like others, as no variables are filled in here; "
+                "write what it stands for (~ is the home folder), or ./ before a file so called",
+            )
+        return value
+
+    def _values(
+        self,
+        place: Place,
+        table: Mapping[str, TOML],
+        known: Mapping[str, Leaf],
+        others: Sequence[str] = (),
+    ) -> dict[str, Value]:
+        found: dict[str, Value] = {}
+        for key, value in table.items():
+            name = key.replace("-", "_")
+            if key in others:
+                continue
+            if name in NOT_HERE:
+                raise self._error(
+                    (*place, key), f"{name} is for the command line alone; leave it out here"
+                )
+            if name not in known:
+                raise self._error((*place, key), self._unknown(place, key, [*known, *others]))
+            if name in found:
+                raise self._error((*place, key), f"{name} is there twice")
+            given = value if not isinstance(value, datetime | date) else str(value)
+            if known[name].file and isinstance(given, str):
+                given = at_home(self._as_written((*place, key), given))
+            try:
+                found[name] = read(known[name], given, name)
+            except UsageError as error:
+                raise self._error((*place, key), str(error)) from error
+        return found
+
+    def _unknown(self, place: Place, key: str, known: Sequence[str]) -> str:
+        table = ".".join(part for part in place if isinstance(part, str))
+        if key in OWN_OUTPUTS:
+            return f"there is no {key!r} in {table}; {OWN_OUTPUTS[key]}"
+        near = nearest(key.replace("-", "_"), [one for one in known if one not in NOT_HERE])
+        if near and key not in _OWN_KEYS:
+            return f"there is no {key!r} in {table}; did you mean {near}?"
+        elsewhere = _home_of(key.replace("-", "_"))
+        if elsewhere:
+            return f"there is no {key!r} in {table}; it belongs to {elsewhere}"
+        return f"there is no {key!r} in {table}; there are {', '.join(sorted(known))}"
+
+    def _build(self, place: Place, group: type[T], values: Mapping[str, Value]) -> T:
+        try:
+            return build(group, values)
+        except UsageError as error:
+            raise self._error(place, str(error)) from error
+
+    def _error(self, place: Place, sentence: str) -> UsageError:
+        """An error with its line; flags of the command line become keys."""
+        line = line_of(self._text, place)
+        return UsageError(clean(f"{self._name}, line {line}: {_with_keys(sentence)}"))
+
+
+def _called(path: Path | None, name: str) -> Path | None:
+    """A path, with `{name}` in it written out."""
+    return None if path is None else Path(str(path).replace(NAME, name))
+
+
+def _home_of(key: str) -> str:
+    """Which table an option belongs to; "" where there is none of that name."""
+    if key in _OWN_KEYS:
+        return _OWN_KEYS[key]
+    homes = {
+        **{f"[{name}]": group for name, group in TABLES.items()},
+        "[[source]]": InputOptions,
+    }
+    for home, group in homes.items():
+        if key in leaves(group) and key not in NOT_HERE:
+            return home
+    if key in leaves(PictureOptions) or key in leaves(OutputOptions):
+        return "[[output]]"
+    return ""
+
+
+def _toml_shown(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"

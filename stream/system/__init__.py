@@ -1,0 +1,1 @@
+"""This machine and this process: processors, memory, packages, libraries that speak."""

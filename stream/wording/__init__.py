@@ -1,0 +1,1 @@
+"""What people read: numbers, names, addresses and tables."""
