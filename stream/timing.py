@@ -124,10 +124,13 @@ class Clock:
     def add(self, stage: str, seconds: float) -> None:
         """Counts one frame's time in one stage, in seconds."""
         with self._lock:
-            self._stages.setdefault(stage, Percentiles()).add(seconds)
+            durations = self._stages.get(stage)
+            if durations is None:
+                durations = self._stages[stage] = Percentiles()
+            durations.add(seconds)
             before = self._recent.get(stage, 0.0)
             # The first frame takes longest, and must not count for more than any other.
-            weight = max(self._WEIGHT, 1 / self._stages[stage].count)
+            weight = max(self._WEIGHT, 1 / durations.count)
             self._recent[stage] = before + weight * (seconds - before)
 
     def frame_out(self) -> None:
