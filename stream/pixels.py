@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import av
 import cv2
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from stream.pictures.references import Referencer
 from stream.types import Array
+
+Sample = TypeVar("Sample", np.uint8, np.uint16, np.float32)
 
 _PAINTABLE = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
 
@@ -64,6 +66,47 @@ MATRICES: Final = {
 def paintable(name: str) -> bool:
     """Whether pictures of a pixel format can be painted: planar YUV or grey, 8 to 16 bits."""
     return _PAINTABLE.fullmatch(name) is not None
+
+
+@functools.cache
+def layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Bits per sample of a pixel format, and rows and columns of luma per sample of each plane.
+
+    Raises:
+        ValueError: it is not planar little-endian YUV or grey of 8 to 16 bits.
+    """
+    if not paintable(name):
+        raise ValueError(f"cannot paint into {name} pictures, only into planar YUV of 8 to 16 bits")
+    parts = av.VideoFormat(name, 64, 64).components
+    steps = tuple((64 // component.height, 64 // component.width) for component in parts)
+    return parts[0].bits, steps
+
+
+def is_full_range(name: str, tagged: int) -> bool:
+    """Whether codes use all of their range, by a pixel format's name and a picture's tag (H.273).
+
+    Untagged YUV is limited range, untagged grey and the yuvj formats are full range.
+    """
+    if name.startswith("gray"):
+        return tagged != ColorRange.MPEG
+    return tagged == ColorRange.JPEG or name.startswith("yuvj")
+
+
+def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:
+    """Averages an image of the luma plane's resolution to a plane that has fewer samples.
+
+    A last odd row or column counts as if repeated, as it does in chroma of an odd-sized picture.
+    """
+    if step == (1, 1):
+        return image
+    rows, columns = step
+    height, width = image.shape
+    below, beside = -height % rows, -width % columns
+    if below or beside:
+        image = np.pad(image, ((0, below), (0, beside)), mode="edge")
+    size = (image.shape[1] // columns, image.shape[0] // rows)
+    small: Array = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, image.dtype)
 
 
 def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> Array:

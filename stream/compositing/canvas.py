@@ -15,14 +15,14 @@ from stream.compositing.masks import paste, paste_nearly
 from stream.compositing.mattes import Edge, Matte, union
 from stream.compositing.palette import Colour, colour_of
 from stream.compositing.pasted import Block, Pasted
-from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
+from stream.compositing.planes import Planes, encoding_of, writable_planes
 from stream.compositing.soft import Soft, lay, whole
 from stream.compositing.specks import Piece, small_pieces, without_specks
 from stream.compositing.stacking import Stack
 from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.kernels import Kernels, compiled
-from stream.pixels import paintable
+from stream.pixels import layout, paintable
 from stream.roi import Window
 from stream.tally import Tally
 

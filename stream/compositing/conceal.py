@@ -13,9 +13,10 @@ from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
 from stream.compositing.coverage import Grid, Patches, joined, kept, pixels, windows_of
 from stream.compositing.mosaic import coarse
-from stream.compositing.planes import Planes, blend_around, part, put, reduce_to
+from stream.compositing.planes import Planes, blend_around, part, put
 from stream.kernels import compiled
 from stream.kernels.conceal import Before
+from stream.pixels import reduce_to
 from stream.roi import Window
 from stream.types import Array
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from stream.compositing.canvas import Canvas
 from stream.compositing.mattes import on_grid
 from stream.compositing.palette import Colour
-from stream.compositing.planes import blend, part, reduce_to
+from stream.compositing.planes import blend, part
+from stream.pixels import reduce_to
 from stream.roi import Window
 
 

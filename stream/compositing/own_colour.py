@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import on_grid, wider
-from stream.compositing.planes import Planes, Samples, part, reduce_to, shrink_to
+from stream.compositing.planes import Planes, Samples, part, shrink_to
+from stream.pixels import reduce_to
 from stream.roi import Window
 from stream.types import Array
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TypeVar
 
 import av
 import cv2
@@ -14,14 +13,11 @@ from numpy.typing import NDArray
 
 from stream.compositing.encoding import Encoding
 from stream.kernels import compiled
-from stream.pixels import matrix_weights, paintable, plane_view
+from stream.pixels import is_full_range, layout, matrix_weights, plane_view
 from stream.roi import Window
 from stream.types import Array
 
-Sample = TypeVar("Sample", np.uint8, np.uint16)
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
-
-_LIMITED, _FULL = 1, 2  # AVColorRange
 
 
 @dataclass(frozen=True)
@@ -116,11 +112,8 @@ def _encoding(
     name: str, tagged: int, matrix: int, size: tuple[int, int], transfer: int, primaries: int
 ) -> Encoding:
     depth, _ = layout(name)
-    full = tagged == _FULL or name.startswith("yuvj")
-    if name.startswith("gray"):
-        full = tagged != _LIMITED
     red, blue = matrix_weights(matrix, *size)
-    return Encoding(depth, full, red, blue, transfer, primaries)
+    return Encoding(depth, is_full_range(name, tagged), red, blue, transfer, primaries)
 
 
 def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
@@ -244,23 +237,6 @@ def window_of(window: Window, step: tuple[int, int]) -> Window:
     return top // rows, -(-bottom // rows), left // columns, -(-right // columns)
 
 
-def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:
-    """Averages an image of the luma plane's resolution to a plane that has fewer samples.
-
-    A last odd row or column counts as if repeated, as it does in chroma of an odd-sized picture.
-    """
-    if step == (1, 1):
-        return image
-    rows, columns = step
-    height, width = image.shape
-    below, beside = -height % rows, -width % columns
-    if below or beside:
-        image = np.pad(image, ((0, below), (0, beside)), mode="edge")
-    size = (image.shape[1] // columns, image.shape[0] // rows)
-    small: Array = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, image.dtype)
-
-
 def shrink_to(image: Samples, size: tuple[int, int]) -> Samples:
     """Averages an image to a smaller one, by about a code value's accuracy.
 
@@ -278,17 +254,3 @@ def shrink_to(image: Samples, size: tuple[int, int]) -> Samples:
     if (width, height) != size:
         shrunk = cv2.resize(shrunk, size, interpolation=cv2.INTER_AREA)
     return shrunk
-
-
-@lru_cache(maxsize=64)
-def layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Bits per sample of a pixel format, and rows and columns of luma per sample of each plane.
-
-    Raises:
-        ValueError: it is not planar little-endian YUV or grey of 8 to 16 bits.
-    """
-    if not paintable(name):
-        raise ValueError(f"cannot paint into {name} pictures, only into planar YUV of 8 to 16 bits")
-    parts = av.VideoFormat(name, 64, 64).components
-    steps = tuple((64 // component.height, 64 // component.width) for component in parts)
-    return parts[0].bits, steps

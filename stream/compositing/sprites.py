@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from stream.compositing.encoding import Encoding
 from stream.compositing.palette import Colour
-from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part, reduce_to
+from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part
 from stream.kernels import compiled
 from stream.kernels.memory import address_of
+from stream.pixels import reduce_to
 from stream.types import Array
 
 

@@ -14,11 +14,12 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.masks import Profile, extent, kept, profile, strips
 from stream.compositing.pasted import Place
-from stream.compositing.planes import Planes, blend_around, blend_shares, part, reduce_to
+from stream.compositing.planes import Planes, blend_around, blend_shares, part
 from stream.compositing.squares import Rimmed, wide
 from stream.kernels import Kernels, compiled
 from stream.kernels.memory import address_of
 from stream.kernels.tint import WIDEST, Object
+from stream.pixels import reduce_to
 from stream.roi import Window
 
 _STRIP = 192 * 1024

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import av
-import cv2
 import numpy as np
-from av.video.format import VideoFormat
-from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from stream.frame import Frame
-from stream.pixels import paintable, plane_view, tagged
+from stream.pixels import is_full_range, layout, paintable, plane_view, reduce_to, tagged
 from stream.types import Array
-
-_RULER = 64
-"""Pixels of a picture at which every subsampling shows as a ratio."""
 
 
 def seen(frame: Frame) -> av.VideoFrame:
@@ -50,30 +44,14 @@ def mixed_with_black(picture: av.VideoFrame, name: str, opacity: Array, most: in
         most: what is wholly opaque in it.
     """
     made = tagged(av.VideoFrame(picture.width, picture.height, name), picture)
-    form = VideoFormat(name, _RULER, _RULER)
-    depth = form.components[0].bits
-    full = picture.color_range == ColorRange.JPEG or name.startswith("yuvj")
-    if name.startswith("gray"):  # which is full where it does not say
-        full = picture.color_range != ColorRange.MPEG
-    black = 0 if full else 16 << (depth - 8)
-    for place, (source, target) in enumerate(zip(picture.planes, made.planes, strict=False)):
-        part = form.components[place]
-        share = _shrunk(opacity, _RULER // part.height, _RULER // part.width) / np.float32(most)
+    depth, steps = layout(name)
+    black = 0 if is_full_range(name, picture.color_range) else 16 << (depth - 8)
+    whole = opacity.astype(np.float32)
+    each = zip(picture.planes, made.planes, steps, strict=False)
+    for place, (source, target, step) in enumerate(each):
+        share = reduce_to(whole, step) / np.float32(most)
         code = np.float32(128 << (depth - 8) if place else black)
         samples = np.asarray(plane_view(source, depth), np.float32)
         mixed = np.rint(code + share * (samples - code))
         plane_view(target, depth)[...] = mixed
     return made
-
-
-def _shrunk(opacity: Array, rows: int, columns: int) -> NDArray[np.float32]:
-    """The mean of each so many rows and columns; the last ones count as if they went on."""
-    whole = opacity.astype(np.float32)
-    if rows == columns == 1:
-        return whole
-    height, width = whole.shape
-    whole = cv2.copyMakeBorder(
-        whole, 0, -height % rows, 0, -width % columns, cv2.BORDER_REPLICATE
-    ).astype(np.float32, copy=False)
-    size = whole.shape[1] // columns, whole.shape[0] // rows
-    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.float32)

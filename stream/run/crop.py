@@ -7,10 +7,10 @@ from dataclasses import replace
 import av
 import numpy as np
 
-from stream.compositing.planes import layout, part
+from stream.compositing.planes import part
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import plane_view
+from stream.pixels import layout, plane_view
 from stream.roi import Window, paste_mask
 
 _MARGIN = 4

@@ -15,8 +15,8 @@ from stream.compositing.coverage import (
     pixels,
     windows_of,
 )
-from stream.compositing.planes import reduce_to
 from stream.kernels import compiled
+from stream.pixels import reduce_to
 from stream.roi import threshold_mask
 from tests.compositing.pictures import figure, rounded_by_opencv
 

@@ -10,9 +10,9 @@ import numpy as np
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.palette import BLACK
-from stream.compositing.planes import blend, part, reduce_to
+from stream.compositing.planes import blend, part
 from stream.compositing.style import Style
-from stream.pixels import plane_view
+from stream.pixels import plane_view, reduce_to
 
 _MOST = (1 << 16) - 1
 _FULL_RANGE = 2

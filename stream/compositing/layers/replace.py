@@ -20,12 +20,12 @@ from stream.compositing.film import Film, Fitting
 from stream.compositing.mattes import Matte
 from stream.compositing.own_colour import give_own_colours, grown, reach_of
 from stream.compositing.palette import Colour
-from stream.compositing.planes import Samples, reduce_to
+from stream.compositing.planes import Samples
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
 from stream.photo_files.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_files.photo_facts import is_animation
-from stream.pixels import plane_view, rgb_from_picture
+from stream.pixels import plane_view, reduce_to, rgb_from_picture
 from stream.system.overheard import overheard
 
 _PICTURES = (
