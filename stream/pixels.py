@@ -109,6 +109,11 @@ def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:
     return np.asarray(small, image.dtype)
 
 
+def bytes_of(picture: av.VideoFrame) -> int:
+    """How much memory a picture takes."""
+    return sum(plane.buffer_size for plane in picture.planes)
+
+
 def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> Array:
     """The samples of one plane without padding, on the picture's own memory.
 

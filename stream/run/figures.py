@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from stream.frame import Frame, Passthrough
 from stream.instances import Instances
+from stream.pixels import bytes_of
 from stream.run.known import Taken
 from stream.timing import Clock
 
@@ -59,7 +60,7 @@ class Job:
         """Bytes of memory that its picture takes."""
         # Asked for again with each frame that comes while it waits.
         if self._size is None:
-            self._size = sum(plane.buffer_size for plane in self.frame.image.planes)
+            self._size = bytes_of(self.frame.image)
         return self._size
 
     def hold(self, holders: int = 1) -> None:

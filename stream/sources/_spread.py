@@ -13,6 +13,7 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
+from stream.pixels import bytes_of
 from stream.sources._decoded import Decoded
 from stream.types import AnyPacket
 
@@ -127,5 +128,4 @@ class Spread:
 
 def _room(picture: av.VideoFrame) -> int:
     """How many pictures of one's size wait at most."""
-    size = sum(plane.buffer_size for plane in picture.planes)
-    return max(2, min(_MOST, _BYTES // max(1, size)))
+    return max(2, min(_MOST, _BYTES // max(1, bytes_of(picture))))
