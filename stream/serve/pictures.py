@@ -97,15 +97,18 @@ def fitted_size(width: int, height: int, most: int, shape: Fraction = _SQUARE) -
 def video_as_it_is(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFrame | None:
     """A frame that `video_of` has nothing to do to; None where it has."""
     picture = seen(frame)
-    matrix = _matrix_of(picture)
+    return picture if _is_as_wanted(picture, height, shape) else None
+
+
+def _is_as_wanted(picture: av.VideoFrame, height: int, shape: Fraction) -> bool:
+    """Whether a picture is as `video_of` makes it."""
     size = picture.width, picture.height
-    same = (
+    return (
         picture.format.name == "yuv420p"
-        and matrix in (5, 6)
+        and _matrix_of(picture) in (5, 6)
         and picture.color_range != ColorRange.JPEG
         and fitted_size(*size, height, shape) == size
     )
-    return picture if same else None
 
 
 def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFrame:
@@ -114,7 +117,7 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
     VP8 carries no colour tags; browsers take its matrix for granted, and samples for square.
     """
     picture = _own.refer(seen(frame))
-    if video_as_it_is(frame, height, shape) is not None:
+    if _is_as_wanted(picture, height, shape):
         return picture
     return picture.reformat(
         *fitted_size(picture.width, picture.height, height, shape),

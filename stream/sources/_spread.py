@@ -46,7 +46,7 @@ class Spread:
 
     def __init__(self, container: InputContainer, tick: Fraction, rate: Fraction | None) -> None:
         self.leading = self.count = 0
-        self._tick = tick
+        self._back = _BACK // tick
         self._step = None if not rate else 1 / (rate * tick)
         self._off = self._step is None or bool(container.format.flags & _HAS_NONE)
 
@@ -99,7 +99,7 @@ class Spread:
 
     def _is_late(self, stored: int, last: int | None, waiting: int) -> bool:
         """Whether a time is none to be used, as pictures came later, or many wait for theirs."""
-        if last is None or self._step is None or stored < last - _BACK / self._tick:
+        if last is None or self._step is None or last - stored > self._back:
             return False
         return stored <= last or (
             waiting >= _LAPSE and Fraction(stored - last, waiting + 1) < self._step / 2
