@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from stream.records.entries import (
     EDGES,
+    PLACE,
     About,
     Entry,
     MisreadError,
@@ -27,8 +28,6 @@ from stream.records.entries import (
     whole,
 )
 
-_PLACE = "place"
-"""The key of what says where in the file an object is."""
 _FRAME = re.compile(r"^frame_(\d{1,9})$", re.IGNORECASE)
 
 
@@ -41,6 +40,7 @@ class CocoFile(RecordsFile):
 
     endings: ClassVar[tuple[str, ...]] = (".json",)
     held: ClassVar[bool] = True
+    places: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -72,10 +72,6 @@ class CocoFile(RecordsFile):
                 entry.index = place
             entry.objects = self._objects.pop(image, [])
             yield entry
-
-    def place_of(self, entry: Entry, given: Mapping[str, object]) -> str:
-        """Which annotation it is."""
-        return str(given[_PLACE])
 
     def _read(self, data: Mapping[str, object]) -> None:
         names: dict[int, str] = {}
@@ -141,7 +137,7 @@ class CocoFile(RecordsFile):
         attributes = extra if isinstance(extra, dict) else {}
         track = given.get("track_id", attributes.get("track_id"))
         entry: dict[str, object] = {
-            _PLACE: place,
+            PLACE: place,
             "class": names[category],
             "score": given.get("score"),
             "track": track,

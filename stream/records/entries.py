@@ -22,6 +22,8 @@ class MisreadError(ValueError):
 
 LARGEST = 1_000_000
 """Pixels of a side at most."""
+PLACE = "place"
+"""The key of what says where in the file an object is."""
 EDGES = "edges"
 """The key of outlines along the edges of pixels, as COCO's are; ours run through their middles."""
 _MOST = 1 << 32
@@ -95,6 +97,8 @@ class RecordsFile(ABC):
     """Whether a frame in which nothing is has an entry too."""
     held: ClassVar[bool] = False
     """Whether all of it is in memory."""
+    places: ClassVar[bool] = False
+    """Whether each object says by `PLACE` where in the file it is; else its entry does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,9 +128,9 @@ class RecordsFile(ABC):
     ) -> None:
         self.close()
 
-    def place_of(self, entry: Entry, _given: Mapping[str, object]) -> str:
+    def place_of(self, entry: Entry, given: Mapping[str, object]) -> str:
         """Where in the file one of an entry's objects is, for errors."""
-        return entry.place
+        return str(given[PLACE]) if self.places else entry.place
 
     def refuse(self, place: str, sentence: str) -> NoReturn:
         """Says what is wrong, and where.

@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from stream.records.entries import About, Entry, RecordsFile, encoding_of
+from stream.records.entries import PLACE, About, Entry, RecordsFile, encoding_of
 
 NAMELESS = "object"
 """The class of what has none."""
-_PLACE = "place"
-"""The key of what says where in the file an object is."""
 _BETWEEN = re.compile(r"[,;\s]+")
 
 
@@ -23,6 +21,7 @@ class MotFile(RecordsFile):
 
     endings: ClassVar[tuple[str, ...]] = (".mot", ".txt")
     tells_empty: ClassVar[bool] = False
+    places: ClassVar[bool] = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -46,10 +45,6 @@ class MotFile(RecordsFile):
         for index in sorted(self._frames):
             yield self._frames.pop(index)
 
-    def place_of(self, entry: Entry, given: Mapping[str, object]) -> str:
-        """Which line it is."""
-        return str(given[_PLACE])
-
     def _line(self, parts: Sequence[str], place: str) -> None:
         try:
             values = [float(part) for part in parts]
@@ -64,7 +59,7 @@ class MotFile(RecordsFile):
         assert isinstance(entry.objects, list)
         entry.objects.append(
             {
-                _PLACE: place,
+                PLACE: place,
                 "class": NAMELESS,
                 "track": int(track) if track >= 0 else None,
                 "score": score,
