@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from stream.inference.contract import INPUT, Geometry, Resize
 from stream.inference.onnx_writer import GraphWriter, type_code
 from stream.pictures.siting import CENTRED, Siting
-from stream.pixels import MATRICES, paintable, plane_view, rgb_to_yuv
+from stream.pixels import MATRICES, is_full_range, paintable, plane_view, rgb_to_yuv
 from stream.types import Array
 
 Matrix = NDArray[np.float32]
@@ -76,7 +75,7 @@ def layout_of(frame: av.VideoFrame) -> Layout | None:
         CENTRED if steps == (1, 1) else _siting(frame),
         interleaved,
         known if known in MATRICES else _BT601,
-        name.startswith("yuvj") or frame.color_range == ColorRange.JPEG,
+        is_full_range(name, int(frame.color_range)),
         shape.components[0].bits,
         6 if name == "p010le" else 0,
     )

@@ -88,8 +88,8 @@ def to_instances(
 
     Boxes, and mask boxes where there are, are clipped to the picture; where that cuts off a visible
     part of the one that the mask lies in, the mask is cropped with it. Instances below the
-    threshold, of other classes, or without an area in the picture are dropped. The arrays returned
-    are the caller's own.
+    threshold, of other classes, without an area in the picture, or with what is no number are
+    dropped. The arrays returned are the caller's own.
 
     Args:
         raw: the model's answer.
@@ -117,6 +117,10 @@ def to_instances(
     order = np.flatnonzero(keep)
     order = order[np.argsort(-raw.scores[order], kind="stable")]
     masks = raw.masks[order].astype(np.float32)  # a copy, whatever the type was
+    with np.errstate(invalid="ignore", over="ignore"):
+        sound = np.isfinite(masks.sum(axis=(1, 2)))
+    if not sound.all():
+        order, masks = order[sound], masks[sound]
     _crop(masks, reach[order], cut[order])
     return Instances(
         boxes=clipped[order].astype(np.float32),

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from stream.inference.contract import Geometry, Resize
 from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import DeviceTensor
+from stream.inference.own_input import OwnInput
 from stream.inference.resize import resize_rgb
 from stream.pictures.rgb import check_rgb
-from stream.pixels import MATRICES, plane_view, yuv_to_rgb
+from stream.pixels import MATRICES, is_full_range, mixing, plane_view
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 
@@ -60,9 +61,8 @@ class Prepared:
 # thread of an Intel Xeon) and differs from the exact conversion by 0.3 to 0.6 levels in the mean
 # and by no more at the 99th percentile.
 _DIRECT = Swscale.AREA | Swscale.FULL_CHR_H_INT
+_MIXED = ("bilinear", "area")
 _YUV = re.compile(r"yuvj?4|nv\d|p[02]1|yuyv|uyvy")
-_UNNAMED = 6
-"""The matrix of H.273 that is taken where a frame names none: BT.601, as FFmpeg does."""
 _EXACT = Swscale.BICUBIC | Swscale.ACCURATE_RND | Swscale.FULL_CHR_H_INT
 
 
@@ -87,6 +87,7 @@ class Preprocessor:
         self._place = place
         # A reformatter keeps its scaling tables between pictures and belongs to one thread.
         self._local = threading.local()
+        self._own = OwnInput(self._mixed)
 
     def __call__(self, picture: Picture) -> Prepared:
         """Resizes, converts and pads a picture.
@@ -103,9 +104,7 @@ class Preprocessor:
             there = None if self._device is None else self._device(picture, geometry)
             if there is not None:
                 return Prepared(there, geometry)
-            return Prepared(
-                _padded(self._from_frame(picture, geometry), geometry, self.resize), geometry
-            )
+            return Prepared(self._of_frame(picture, geometry), geometry)
         rgb = check_rgb(picture, others="an av.VideoFrame")
         geometry = self._geometry(rgb.shape[1], rgb.shape[0])
         content = resize_rgb(rgb, *geometry.content, self.resize.interpolation)
@@ -115,19 +114,25 @@ class Preprocessor:
         geometry = self.resize.geometry(width, height)
         return geometry if self._place is None else self._place(geometry)
 
+    def _of_frame(self, frame: av.VideoFrame, geometry: Geometry) -> NDArray[np.uint8]:
+        if self.resize.interpolation in _MIXED and _YUV.match(frame.format.name) is not None:
+            tensor, content = _blank(geometry, self.resize)
+            if not self._own(frame, content):
+                content[...] = self._mixed(frame, *geometry.content)
+            return tensor
+        return _padded(self._from_frame(frame, geometry), geometry, self.resize)
+
     def _from_frame(self, frame: av.VideoFrame, geometry: Geometry) -> NDArray[np.uint8]:
         interpolation = self.resize.interpolation
         width, height = geometry.content
-        if interpolation in ("bilinear", "area"):
-            if _YUV.match(frame.format.name) is not None:
-                return self._mixed(frame, width, height)
+        if interpolation in _MIXED:
             return self._convert(frame, width, height, _DIRECT)
         # The answers of such a model depend on its own resizing, which swscale does not know.
         rgb = self._convert(frame, frame.width, frame.height, _EXACT)
         return resize_rgb(rgb, width, height, interpolation)
 
     def _mixed(self, frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-        full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+        full = is_full_range(frame.format.name, int(frame.color_range))
         kept = ColorRange.JPEG if full else ColorRange.MPEG
         small = self._reformatter().reformat(
             frame,
@@ -142,9 +147,8 @@ class Preprocessor:
             dst_color_range=kept,
             threads=1,
         )
-        known = MATRICES.get(int(frame.colorspace), MATRICES[_UNNAMED])
         yuv = cv2.merge([plane_view(plane) for plane in small.planes])
-        rgb = cv2.transform(yuv, yuv_to_rgb(known.red, known.blue, full_range=full))
+        rgb = cv2.transform(yuv, mixing(int(frame.colorspace), full))
         return np.asarray(rgb, np.uint8)
 
     def _reformatter(self) -> VideoReformatter:
@@ -182,16 +186,22 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace | None:
 
 def _padded(content: NDArray[np.uint8], geometry: Geometry, resize: Resize) -> NDArray[np.uint8]:
     """The content in an input of the geometry's size, uint8 [1, H, W, 3], C-contiguous."""
-    width, height = geometry.size
     if geometry.content == geometry.size:
         return np.ascontiguousarray(content)[None]
+    tensor, inside = _blank(geometry, resize)
+    inside[...] = content
+    return tensor
+
+
+def _blank(geometry: Geometry, resize: Resize) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """An input uint8 [1, H, W, 3] with nothing but its margins, and where the content goes."""
+    width, height = geometry.size
     tensor = np.empty((1, height, width, 3), np.uint8)
     x, y = geometry.offset
-    bottom, right = y + content.shape[0], x + content.shape[1]
-    tensor[0, y:bottom, x:right] = content
+    bottom, right = y + geometry.content[1], x + geometry.content[0]
     # Only the margins, so that no pixel is written twice.
     tensor[0, :y] = resize.padding
     tensor[0, bottom:] = resize.padding
     tensor[0, y:bottom, :x] = resize.padding
     tensor[0, y:bottom, right:] = resize.padding
-    return tensor
+    return tensor, tensor[0, y:bottom, x:right]

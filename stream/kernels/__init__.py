@@ -24,6 +24,7 @@ from stream.kernels.convolve import Convolve
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
 from stream.kernels.masks import Masks
+from stream.kernels.resample import Resample
 from stream.kernels.sparse import Sparse
 from stream.kernels.specks import Specks
 from stream.kernels.stacking import Stacking
@@ -52,6 +53,7 @@ class Kernels(
     Sparse,
     Specks,
     Stacking,
+    Resample,
     Convolve,
 ):
     """The compiled loops.

@@ -133,10 +133,10 @@ def test_what_is_kept_was_sound_and_is_not_looked_at_again(
 def test_answers_that_are_no_numbers_are_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    masks = np.ones((2, 28, 28), np.float32)
-    masks[1, 3, 3] = np.nan
+    masks = np.ones((5, 28, 28), np.float32)
+    masks[1, 3, 3], masks[2, 0, 0], masks[3, 0, :2] = np.nan, np.inf, (np.inf, -np.inf)
     path = tiny_models.constant(
-        tmp_path / "m.onnx", [[1, 2, 30, 40]] * 2, masks=masks, scores=[0.9, np.nan]
+        tmp_path / "m.onnx", [[1, 2, 30, 40]] * 5, masks=masks, scores=[0.9, 0.9, 0.9, 0.9, np.nan]
     )
     segmenter = Segmenter.load(path, "cpu")
     with caplog.at_level(logging.WARNING):

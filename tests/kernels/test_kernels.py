@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from stream import kernels, roi
-from stream.compositing import conceal, cover, coverage, defocus, mattes, refine
+from stream.compositing import conceal, coverage, defocus, lately, mattes, refine
 from stream.compositing.behind import composed
 from stream.compositing.coverage import Grid, grid_of
+from stream.kernels.memory import address_of
 from tests.compositing.pictures import rounded_by_opencv
 
 compiled, reason = kernels.examined()
@@ -360,6 +361,7 @@ def test_cells_cover_as_by_opencv(monkeypatch, size, side, lies):
             monkeypatch.setattr(conceal, "compiled", lambda loops=loops: loops)
             samples = tuple(lies(plane) for plane in planes)
             canvas = SimpleNamespace(
+                alpha=None,
                 planes=SimpleNamespace(samples=samples, steps=steps, narrow=True),
                 memory=SimpleNamespace(scratch=lambda _, shape: np.empty(shape, np.uint8)),
             )
@@ -418,9 +420,9 @@ def test_who_stands_where_somebody_was_is_seen_alike(monkeypatch):
     for now in (before[:1], before[::-1][:20] + np.float32(0.5), before * np.float32(1.04)):
         found = []
         for loops in (compiled, None):
-            monkeypatch.setattr(cover, "compiled", lambda loops=loops: loops)
+            monkeypatch.setattr(lately, "compiled", lambda loops=loops: loops)
             with np.errstate(over="ignore", invalid="ignore"):
-                found.append(cover.standing(before, np.ascontiguousarray(now)))
+                found.append(lately.standing(before, np.ascontiguousarray(now)))
         assert found[0] == found[1]
     assert max(found[0]) > 0 > min(found[0])
 
@@ -428,5 +430,40 @@ def test_who_stands_where_somebody_was_is_seen_alike(monkeypatch):
 def test_what_is_left_of_somebody_stands_where_he_was():
     before = np.array([[0, 0, 10, 10], [50, 0, 60, 10], [9, 9, 9, 9], [0, 0, 3e38, 3e38]], "f4")
     now = np.array([[5, 0, 10, 10], [52, 0, 57, 9], [50, 0, 56, 10]], "f4")
-    assert cover.standing(before, now) == [0, 2, -1, -1]
-    assert cover.standing(before[:1], now[1:]) == [-1]
+    assert lately.standing(before, now) == [0, 2, -1, -1]
+    assert lately.standing(before[:1], now[1:]) == [-1]
+
+
+@pytest.mark.parametrize("size", [(90, 70), (480, 640), (1080, 1920)])
+def test_what_was_covered_in_frames_that_follow_each_other_is_kept_alike(monkeypatch, size):
+    chance, grid = np.random.default_rng(3), grid_of(size, (2, 2))
+    places = chance.uniform(0, 0.6, (6, 4)).astype(np.float32)
+    places[:, 2:] = places[:, :2] + chance.uniform(0.1, 0.5, (6, 2))
+    boxes = places * np.float32([size[1], size[0]] * 2)
+    # Some stand, some have moved on, one is new and one is gone; reaches are others for some.
+    later = boxes[[4, 0, 1, 2, 5]] + np.float32([[0], [0.002], [0], [0.2], [0.004]]) * size[1]
+    frames = []
+    for seed, these in enumerate((boxes[:5], later, boxes[1:4])):
+        masks = np.random.default_rng(seed).random((len(these), 28, 28)).astype(np.float32)
+        reaches = np.linspace(2, 2 + seed * size[0] / 40, len(these))
+        own = coverage.patches(grid, masks, [], these, 0.5, reaches)
+        assert len(own.items) == len(these)
+        whose = np.ascontiguousarray(these)
+        memory = address_of(whose), address_of(own.items), len(whose)
+        frames.append(lately.Covered(seed / 25, whose, [1.0] * len(whose), own, memory))
+    found = []
+    for loops in (compiled, None):
+        monkeypatch.setattr(lately, "compiled", lambda loops=loops: loops)
+        two = lately.united(grid, frames[0], frames[1])
+        found.append((two, lately.united(grid, two, frames[2])))
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(
+            np.delete(one.patches.items, 4, 1), np.delete(other.patches.items, 4, 1)
+        )
+        assert np.array_equal(one.patches.cells, other.patches.cells)
+        assert one.seconds == other.seconds and one.memory[2] == len(one.boxes) == 7
+    # Together they leave bare what all of them do.
+    each = coverage.joined(grid, [one.patches for one in frames])
+    bare = coverage.joined(grid, [found[0][1].patches])
+    assert (bare <= each).all() and (bare != each).mean() < 0.2
