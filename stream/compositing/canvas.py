@@ -22,6 +22,7 @@ from stream.compositing.stacking import Stack
 from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.kernels import Kernels, compiled
+from stream.pictures.on_black import on_black
 from stream.pixels import layout, paintable
 from stream.roi import Window
 from stream.tally import Tally
@@ -237,7 +238,7 @@ class Canvas:
     def _with(self, care: Care) -> list[Soft | None]:
         if care not in self._softs:
             self._softs[care] = self._edges.softs(
-                self._picture, self.instances, self.threshold, self.seconds, care
+                self._seen(), self.instances, self.threshold, self.seconds, care
             )
         return self._softs[care]
 
@@ -247,9 +248,13 @@ class Canvas:
             return [one for one in self._with(care) if one is not None]
         if care not in self._together:
             self._together[care] = self._edges.together(
-                self._picture, self.instances, self.threshold, self.seconds, care
+                self._seen(), self.instances, self.threshold, self.seconds, care
             )
         return self._together[care]
+
+    def _seen(self) -> av.VideoFrame:
+        """The picture as it is seen: below what is clear may lie edges of anything."""
+        return on_black(self._picture, self.alpha)
 
     def want_crests(self) -> None:
         """To be called before layers paint by one that will ask for `crest`."""

@@ -45,8 +45,9 @@ def conceal(
             over into each other.
     """
     planes, bare = canvas.planes, joined(grid, patches)
+    opacity = canvas.alpha if values is None else None
     kernels, taken = compiled(), _taken(planes, values, block, hard=hard)
-    if kernels is not None and taken is not None:
+    if kernels is not None and taken is not None and opacity is None:
         kernels.cover(bare, grid.side, *taken)
         return
     windows = windows_of(grid, patches)
@@ -60,7 +61,10 @@ def conceal(
                 blend_around(there, share[step], values[place], scratch)
             continue
         # A square may lie in several windows, and is the mean of what was there before.
-        covers = [coarse(plane, step, window, block, smooth=not hard) for window in places]
+        own = None if opacity is None else reduce_to(opacity, step)
+        covers = [
+            coarse(plane, step, window, block, smooth=not hard, opacity=own) for window in places
+        ]
         for there, cover, share in zip(parts, covers, shares, strict=True):
             if hard:
                 put(there, cover, share[step])
@@ -97,7 +101,7 @@ def conceal_lately(
         before stands where one of those found does; else nothing is covered.
     """
     kernels, taken = compiled(), _taken(canvas.planes, values, block, hard=hard)
-    if kernels is None or taken is None:
+    if kernels is None or taken is None or (values is None and canvas.alpha is not None):
         return False
     return kernels.conceal(found, before, share, grid.side, *taken)
 

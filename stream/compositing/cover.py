@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.conceal import conceal, conceal_lately
-from stream.compositing.coverage import NO_PATCHES, Grid, Patches, grid_of, patches
+from stream.compositing.coverage import Grid, Patches, grid_of, patches
+from stream.compositing.lately import NOTHING, STANDS, Covered, Lately, standing
 from stream.compositing.layer import Layer
 from stream.compositing.mosaic import IN_OBJECT
 from stream.compositing.occasions import Occasions
 from stream.compositing.scenery import Glance, is_elsewhere
 from stream.compositing.selection import ALL
 from stream.compositing.sighting import NOBODY, Seen, Sighting, sighted
-from stream.compositing.specks import drop_loose
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
-from stream.kernels import compiled
-from stream.kernels.conceal import Before
 from stream.kernels.memory import address_of
 from stream.motion.scenes import is_other_scene
 
@@ -42,35 +39,6 @@ _WITHIN = 0.8
 """Share of a box from which on what is unsure lies within what was found: a limb, mostly."""
 _UNSURE = 0.3
 """Of the time for which what was covered stays covered: for how long what was never sure does."""
-_STANDS = 0.7
-"""Overlap of boxes from which on what was covered a moment ago is covered still: masks lose a hat
-or a hand for some frames while nobody moves."""
-_WHOLE, _INSIDE = 0.5, 0.9
-"""Share of a box of a moment ago from which on one now, of which so much lies within it, is that of
-one who stands there still: masks lose a shoulder or an arm for some frames, and the box with it."""
-_LATELY, _APART = 1.0, 0.15
-"""For how many seconds, and how far apart what is kept for it lies, in seconds."""
-
-
-class _Covered(NamedTuple):
-    """What was covered of the objects of a frame.
-
-    Attributes:
-        seconds: when.
-        boxes: float32 [N, 4], where they were.
-        longest: of each the longer side of its box in pixels.
-        patches: of the N.
-        memory: where boxes and items of patches lie.
-    """
-
-    seconds: float
-    boxes: NDArray[np.float32]
-    longest: list[float]
-    patches: Patches
-    memory: Before = (0, 0, 0)
-
-
-_NOTHING = _Covered(-math.inf, np.empty((0, 4), np.float32), [], NO_PATCHES)
 
 
 class Cover(Layer):
@@ -90,13 +58,12 @@ class Cover(Layer):
         super().__init__(style)
         self._latest = NOBODY
         self._others: list[Seen] = []
-        self._covered: deque[_Covered] = deque()
+        self._covered = Lately(style.cover_memory)
         self._grid: Grid | None = None
         self._size: tuple[int, int] | None = None
         self._glance: Glance | None = None
         self._before: Glance | None = None
         self._last = self._cut = -math.inf
-        self._lasting = min(_LATELY, style.cover_memory)
         self._by_memory = Occasions()
         self._by_doubt = Occasions()
 
@@ -144,10 +111,9 @@ class Cover(Layer):
         there = _shaped(
             canvas, grid, self._latest, [one for one in self._others if one.seconds == now]
         )
-        while self._covered and not 0 < now - self._covered[0].seconds <= self._lasting:
-            self._covered.popleft()
+        self._covered.leave(now)
         if not missing and self._at_once(canvas, grid, there):  # as mostly
-            self._remember(there)
+            self._covered.add(there, now, grid)
             return
         gone = _shaped(canvas, grid, NOBODY, missing)
         # Objects that are shown equally coarse are covered together.
@@ -157,7 +123,7 @@ class Cover(Layer):
             _sort(own.patches, blocks, range(len(blocks)), alike)
             if own is there:
                 self._lately(there, blocks, alike)
-        self._remember(there)
+        self._covered.add(there, now, grid)
         for block in sorted(alike):
             conceal(
                 canvas,
@@ -176,7 +142,7 @@ class Cover(Layer):
             self._latest = NOBODY
             self._others = [one.resized(before, size) for one in known]
 
-    def _at_once(self, canvas: Canvas, grid: Grid, found: _Covered) -> bool:
+    def _at_once(self, canvas: Canvas, grid: Grid, found: Covered) -> bool:
         """Covers objects and what was covered a moment ago, if all is coarse alike and has stood.
 
         Returns:
@@ -190,14 +156,14 @@ class Cover(Layer):
             grid,
             found.memory,
             [one.memory for one in self._covered],
-            _STANDS,
+            STANDS,
             values=self.plain(canvas),
             block=blocks.pop(),
             hard=self.hard,
         )
 
     def _lately(
-        self, found: _Covered, blocks: Sequence[int], alike: dict[int, list[Patches]]
+        self, found: Covered, blocks: Sequence[int], alike: dict[int, list[Patches]]
     ) -> None:
         """Adds what was covered a moment ago of those that have not moved since.
 
@@ -208,21 +174,10 @@ class Cover(Layer):
         likest = standing(np.concatenate([one.boxes for one in self._covered]), found.boxes)
         start = 0
         for one in self._covered:
-            own = likest[start : start + len(one.longest)]
+            own = likest[start : start + len(one.boxes)]
             rows = [row for row, like in enumerate(own) if like >= 0]
             _sort(one.patches, [blocks[own[row]] for row in rows], rows, alike)
             start += len(own)
-
-    def _remember(self, found: _Covered) -> None:
-        """Keeps what was covered in the last frame, and some of those before."""
-        times = sorted({one.seconds for one in self._covered})
-        if len(times) > 1 and times[-1] - times[-2] < _APART:
-            while self._covered and self._covered[-1].seconds == times[-1]:
-                self._covered.pop()
-        elif self._covered:  # It is kept for longer than a moment.
-            drop_loose(self._covered[-1].patches)
-        if found.longest:
-            self._covered.append(found)
 
     def _update(self, instances: Instances, now: float, glance: Glance) -> list[Seen]:
         """Remembers what was found; returns what was found before and is missing.
@@ -287,7 +242,7 @@ class Cover(Layer):
         return missing
 
 
-def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen]) -> _Covered:
+def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen]) -> Covered:
     """What is covered of objects in a picture; of those that are missing more and more."""
     boxes, places = found.boxes, found.mask_boxes
     scales = [1.0] * len(boxes)
@@ -298,7 +253,7 @@ def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen])
         grown = zip(others, scales[len(found.boxes) :], strict=True)
         places = np.concatenate([places, [_scaled(one.mask_box, by) for one, by in grown]])
     if not len(boxes):
-        return _NOTHING
+        return NOTHING
     longest = [
         max(x2 - x1, y2 - y1) * by
         for (x1, y1, x2, y2), by in zip(boxes.tolist(), scales, strict=True)
@@ -313,33 +268,7 @@ def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen])
         boxes, longest = boxes[own.which], [longest[one] for one in own.which.tolist()]
     boxes = np.ascontiguousarray(boxes, np.float32)
     memory = address_of(boxes), address_of(own.items), len(boxes)
-    return _Covered(canvas.seconds, boxes, longest, own, memory)
-
-
-def standing(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]:
-    """Which box of now each one of before is still; -1 where it is none. float32 [N, 4], [M, 4]."""
-    kernels = compiled()
-    if kernels is not None:
-        likest = kernels.standing(before, now, _STANDS)
-    else:
-        overlaps = box_iou(before, now)
-        stands = overlaps.max(axis=1) >= _STANDS
-        likest = [int(one) for one in np.where(stands, overlaps.argmax(axis=1), -1)]
-    if -1 in likest:
-        rows = [row for row, like in enumerate(likest) if like < 0]
-        for row, like in zip(rows, _shrunk(before[rows], now), strict=True):
-            likest[row] = like
-    return likest
-
-
-def _shrunk(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]:
-    """Which box of now is what is left of each one of before; -1 where none is."""
-    first, second = before[:, None].astype(np.float64), now.astype(np.float64)
-    sides = np.minimum(first[..., 2:], second[:, 2:]) - np.maximum(first[..., :2], second[:, :2])
-    shared = np.prod(np.maximum(sides, 0), axis=2)
-    whole, own = (np.prod(one[..., 2:] - one[..., :2], axis=-1) for one in (first, second))
-    left = (shared > 0) & (shared >= _WHOLE * whole) & (shared >= _INSIDE * own)
-    return [int(one) for one in np.where(left.any(axis=1), (shared * left).argmax(axis=1), -1)]
+    return Covered(canvas.seconds, boxes, longest, own, memory)
 
 
 def _sort(

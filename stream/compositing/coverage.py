@@ -90,15 +90,16 @@ class Patches(NamedTuple):
     def objects(self) -> Iterator[tuple[Window, NDArray[np.uint8], int]]:
         """Of each its window in cells, `_THIRD` where it is, and how far its cover reaches."""
         for place, (top, bottom, left, right, _, _, radius, _) in enumerate(self.items.tolist()):
-            inside = _THIRD * unpacked(self._words(place), left, right - left)
+            inside = _THIRD * unpacked(self.words(place), left, right - left)
             yield (top, bottom, left, right), inside, radius
 
     def take_out(self, place: int, cells: NDArray[np.bool_]) -> None:
         """Leaves cells of an object bare, of its window as `objects` has it; in place."""
-        words = self._words(place)
+        words = self.words(place)
         words &= ~packed(cells.view(np.uint8), int(self.items[place, 2]))
 
-    def _words(self, place: int) -> NDArray[np.uint64]:
+    def words(self, place: int) -> NDArray[np.uint64]:
+        """Of an object's window the words as they lie in memory, uint64 [R, W]."""
         top, bottom, left, right, address, stride, *_ = self.items[place].tolist()
         size, start = (bottom - top, words_of(left, right)), address - address_of(self.cells)
         return np.ndarray(size, np.uint64, self.cells, start, (stride, 8))

@@ -244,10 +244,15 @@ def _clear(
     windows: list[Window] = []
     for place in apart(on_grid(one, canvas.size, middle) for one in matte.parts):
         windows.append(_clear_of(clear, matte, place, middle))
+    if canvas.alpha is not None:
+        windows = [(0, clear.shape[0], 0, clear.shape[1])]
     return clear, windows
 
 
 def _all_clear(canvas: Canvas, middle: tuple[int, int]) -> NDArray[np.uint8]:
+    """All that is there: what is clear has colours that nobody is meant to see."""
+    if canvas.alpha is not None:
+        return np.array(reduce_to(canvas.alpha, middle), np.uint8)
     (height, width), (rows, columns) = canvas.size, middle
     return np.full((-(-height // rows), -(-width // columns)), 255, np.uint8)
 
@@ -259,7 +264,8 @@ def _clear_of(
     window = window_of(place, middle)
     top, bottom, left, right = window
     behind = clear[top:bottom, left:right]
-    cv2.bitwise_not(matte.reduced(place, middle, held=True), dst=behind)
+    # Of 255, or of what is opaque, which the matte is a part of.
+    cv2.subtract(behind, matte.reduced(place, middle, held=True), dst=behind)
     cv2.threshold(behind, _LITTLE, 0, cv2.THRESH_TOZERO, dst=behind)
     return window
 

@@ -19,7 +19,13 @@ IN_OBJECT = 8
 
 
 def coarse(
-    samples: Samples, step: tuple[int, int], window: Window, block: int, *, smooth: bool
+    samples: Samples,
+    step: tuple[int, int],
+    window: Window,
+    block: int,
+    *,
+    smooth: bool,
+    opacity: Samples | None = None,
 ) -> Samples:
     """A part of a plane in squares of one value each, which lie still in the picture.
 
@@ -29,6 +35,8 @@ def coarse(
         window: the part of the picture, on the plane's grid.
         block: side of the squares in pixels of luma, a multiple of the steps.
         smooth: whether values go over into each other between the squares' middles.
+        opacity: how opaque the plane's samples are, uint8 of its shape: what is clear counts for
+            nothing; None where all are wholly so.
 
     Returns:
         Samples of the part's size.
@@ -38,8 +46,10 @@ def coarse(
     left, right = window[2] // step[1], -(-window[3] // step[1])
     # Whole squares, as far as there is any of them.
     above, before = top - top % rows, left - left % columns
-    there = samples[above : bottom + -bottom % rows, before : right + -right % columns]
-    small = _averages(there, rows, columns)
+    whole = np.s_[above : bottom + -bottom % rows, before : right + -right % columns]
+    small = _averages(samples[whole], rows, columns)
+    if opacity is not None:
+        small = _opaque(samples[whole], opacity[whole], small, rows, columns)
     if smooth:
         shape = (small.shape[1] * columns, small.shape[0] * rows)
         large: Array = cv2.resize(small, shape, interpolation=cv2.INTER_LINEAR)
@@ -61,6 +71,15 @@ def _averages(samples: Samples, rows: int, columns: int) -> Samples:
                 means = _means(samples[top:bottom, left:right], high, broad)
                 small[place][:, : means.shape[1]] = means
     return small
+
+
+def _opaque(samples: Samples, opacity: Samples, means: Samples, rows: int, columns: int) -> Samples:
+    """The means of what is opaque, and of all where nothing is."""
+    share: Array = opacity.astype(np.float32)
+    sums, shares = _averages(samples * share, rows, columns), _averages(share, rows, columns)
+    found = np.divide(sums, shares, out=means.astype(np.float32), where=shares > 0)
+    made: Array = np.rint(found).astype(means.dtype)
+    return made
 
 
 def _means(samples: Samples, rows: int, columns: int) -> Samples:

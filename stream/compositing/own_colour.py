@@ -61,15 +61,21 @@ class _Sides:
     Args:
         alpha: uint8 [H, W] of a part of the picture.
         reach: how far around a pixel colours are averaged, in pixels.
+        opacity: how opaque the part is, which alpha is a share of; None where it is wholly so.
     """
 
-    def __init__(self, alpha: NDArray[np.uint8], reach: int) -> None:
+    def __init__(
+        self, alpha: NDArray[np.uint8], reach: int, opacity: NDArray[np.uint8] | None
+    ) -> None:
         height, width = alpha.shape
         shrink = _shrink(reach)
         self.size = (-(-width // shrink), -(-height // shrink))
         self._side = 2 * -(-reach // shrink) + 1
         there: Array = self._shrunk(alpha) * np.float32(1 / 255)
-        squares = [there * there, (1 - there) * (1 - there)]
+        behind: Array = 1 - there
+        if opacity is not None:
+            behind = np.maximum(self._shrunk(opacity) * np.float32(1 / 255) - there, 0)
+        squares = [there * there, behind * behind]
         self._weights: Array = cv2.merge([one * one for one in squares])
         totals = self._around(self._weights)
         self._unknown: Array = totals < _TINY
@@ -168,6 +174,8 @@ def give_own_colours(
     window: Window,
     reach: int,
     beyond: tuple[int, ...] | None = None,
+    *,
+    opacity: NDArray[np.uint8] | None = None,
 ) -> None:
     """Gives a picture its objects' own colours at their edges, in place.
 
@@ -178,9 +186,14 @@ def give_own_colours(
         reach: how far around a pixel colours are averaged, in pixels.
         beyond: for each plane the code value where no object is near; None leaves what has no part
             of an object as it is.
+        opacity: how opaque the picture is, uint8 of its size, which alpha is a share of; None where
+            it is wholly so.
     """
-    part_of = alpha[window[0] : window[1], window[2] : window[3]]
-    sides = _Sides(part_of, reach)
+    inside = np.s_[window[0] : window[1], window[2] : window[3]]
+    part_of, opaque = alpha[inside], None if opacity is None else opacity[inside]
+    sides = _Sides(part_of, reach, opaque)
+    if opaque is not None:  # Colours of what is half clear are whole.
+        part_of = np.asarray(cv2.divide(part_of, opaque, scale=255), np.uint8)
     # What planes of the same size need is found once.
     rims: dict[tuple[int, int], _Rim] = {}
     for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):

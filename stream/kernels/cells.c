@@ -7,11 +7,6 @@ typedef uint64_t eight __attribute__((aligned(1), may_alias)); /* cells as bytes
 #error "Cells are packed as they lie in the memory of processors that begin with the lowest byte."
 #endif
 
-#define WORD 64 /* cells, a bit each; the first of a row of the grid is the first of a word */
-
-/* Words in which columns lie. */
-INLINE int64_t words_between(int64_t left, int64_t right) { return (right - 1) / WORD - left / WORD + 1; }
-
 /* Where in a grid objects may lie, and how their masks are brought there; returns for how many there is anything to do.
  *
  * soft: of the first so many the masks as floats of 0..1, of so many rows and columns, one after the other; masks: of each

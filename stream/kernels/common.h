@@ -48,6 +48,11 @@ typedef uint32_t codes __attribute__((vector_size(4 * LANES), aligned(4), may_al
 #define FLOATS(from) (*(const floats *)(from))
 #define PUT(to, value) (*(floats *)(to) = (value))
 
+#define WORD 64 /* cells, a bit each; the first of a row of the grid is the first of a word */
+
+/* Words in which columns lie. */
+INLINE int64_t words_between(int64_t left, int64_t right) { return (right - 1) / WORD - left / WORD + 1; }
+
 /* What a block's shares are: all 0, all the most, or some of each. */
 enum { NONE = 0, SOME = 1, ALL = 2 };
 

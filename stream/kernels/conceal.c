@@ -30,6 +30,57 @@ EXPORT void stream_stand(ptrdiff_t count, const float *boxes, ptrdiff_t others_c
     }
 }
 
+/* The cells that objects of some frames take together with those of a later one, each with whom it stands with.
+ *
+ * items, later_items: of each what `stream_join` takes; boxes, later_boxes: x1, y1, x2, y2 of each.
+ * share: of what two boxes take together, that makes them stand in one place.
+ * made, made_boxes: become the same of all, with the later box of two; there is room for each of both, and of made for two
+ * numbers more of each.
+ * out: becomes their cells, one after the other; words: how many words these are.
+ * returns: how many objects there are.
+ */
+EXPORT int64_t stream_unite(ptrdiff_t count, const int64_t *items, const float *boxes, ptrdiff_t later_count,
+                            const int64_t *later_items, const float *later_boxes, float share, int64_t *made,
+                            float *made_boxes, uint64_t *out, int64_t *words) {
+    int64_t *const places = made + 8 * (count + later_count), all = count;
+    memcpy(made, items, (size_t)count * 8 * sizeof(int64_t));
+    memcpy(made_boxes, boxes, (size_t)count * 4 * sizeof(float));
+    stream_stand(later_count, later_boxes, count, boxes, share, places);
+    for (ptrdiff_t one = 0; one < later_count; one++) {
+        const int64_t *const item = later_items + 8 * one;
+        const int alone = places[one] < 0;
+        if (alone) places[one] = all++;
+        int64_t *const own = made + 8 * places[one];
+        memcpy(made_boxes + 4 * places[one], later_boxes + 4 * one, 4 * sizeof(float));
+        if (alone) memcpy(own, item, 8 * sizeof(int64_t));
+        for (int edge = 0; edge < 4; edge += 2) {
+            own[edge] = item[edge] < own[edge] ? item[edge] : own[edge];
+            own[edge + 1] = item[edge + 1] > own[edge + 1] ? item[edge + 1] : own[edge + 1];
+        }
+        if (item[6] > own[6]) memcpy(own + 6, item + 6, 2 * sizeof(int64_t));
+    }
+    uint64_t *next = out;
+    for (ptrdiff_t one = 0; one < all; one++) {
+        int64_t *const own = made + 8 * one;
+        own[4] = (int64_t)(intptr_t)next;
+        own[5] = words_between(own[2], own[3]) * (int64_t)sizeof(uint64_t);
+        next += words_between(own[2], own[3]) * (own[1] - own[0]);
+    }
+    *words = next - out;
+    memset(out, 0, (size_t)*words * sizeof(uint64_t));
+    for (ptrdiff_t one = 0; one < count + later_count; one++) {
+        const int64_t *const item = one < count ? items + 8 * one : later_items + 8 * (one - count);
+        const int64_t *const own = made + 8 * (one < count ? one : places[one - count]);
+        const int64_t wide = words_between(item[2], item[3]), beside = item[2] / WORD - own[2] / WORD;
+        for (int64_t line = 0; line < item[1] - item[0]; line++) {
+            const uint64_t *const from = (const uint64_t *)((intptr_t)item[4] + line * item[5]);
+            uint64_t *const to = (uint64_t *)((intptr_t)own[4] + (item[0] - own[0] + line) * own[5]) + beside;
+            for (int64_t word = 0; word < wide; word++) to[word] |= from[word];
+        }
+    }
+    return all;
+}
+
 /* Covers objects and those of frames before, if each of these stands where one of them does; returns whether.
  *
  * items: of each what `stream_join` takes; boxes: x1, y1, x2, y2 of each.

@@ -25,6 +25,9 @@ from stream.kernels.memory import (
     scratch_of,
 )
 
+WORD = 64
+"""Cells of a word."""
+
 Before = tuple[int, int, int]
 """Of a frame's objects where their boxes lie in memory, float32 [N, 4], where what `Cells.join`
 takes, int64 [N, 8], and N; both contiguous."""
@@ -41,11 +44,16 @@ class Conceal(Loops):
             ),
             NUMBER,
         ),
+        "unite": (
+            (*(LENGTH, ADDRESS, ADDRESS) * 2, FRACTION, *(ADDRESS,) * 4),
+            COUNT,
+        ),
         "stand": ((LENGTH, ADDRESS, LENGTH, ADDRESS, FRACTION, ADDRESS), None),
     }
 
     _conceal: Function
     _stand: Function
+    _unite: Function
 
     def standing(
         self, boxes: NDArray[np.float32], others: NDArray[np.float32], share: float
@@ -67,6 +75,40 @@ class Conceal(Loops):
         )
         found: list[int] = likest.tolist()
         return found
+
+    def united(
+        self, before: Before, later: Before, share: float, cells: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint64]]:
+        """Objects of some frames together with those of a later one.
+
+        Args:
+            before: N objects.
+            later: M objects.
+            share: the IoU of boxes that stand in one place, at least.
+            cells: rows and columns of the grid that all lie in.
+
+        Returns:
+            Boxes, float32 [K, 4], of the N and of those of the M that stand with none of these, of
+            two the later one; int64 [K, 8], what `Cells.join` takes of each; and the words, uint64,
+            of the cells that each takes at either time.
+        """
+        (boxes, items, count), (later_boxes, later_items, later_count) = before, later
+        most = count + later_count
+        made, made_boxes = (
+            np.empty(8 * most + later_count + 1, np.int64),
+            np.empty(4 * most, np.float32),
+        )
+        room = np.empty(most * cells[0] * -(-cells[1] // WORD), np.uint64)
+        start = address_of(made)
+        found: int = self._unite(
+            *(count, items, boxes, later_count, later_items, later_boxes, share),
+            *(start, address_of(made_boxes), address_of(room), start + 8 * (made.size - 1)),
+        )
+        return (
+            made_boxes[: 4 * found].reshape(found, 4),
+            made[: 8 * found].reshape(found, 8),
+            room[: int(made[-1])],
+        )
 
     def conceal(
         self,

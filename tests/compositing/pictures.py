@@ -105,10 +105,14 @@ def figure(cells: int = 28) -> np.ndarray:
 
 
 def people(picture: av.VideoFrame, *boxes, mask=None, names=("person", "dog"), tracks=None):
-    """Instances at boxes (x1, y1, x2, y2), each a person."""
+    """Instances at boxes (x1, y1, x2, y2), each a person.
+
+    Boxes may hold what is no number, which is refused where instances are made: it is written into
+    them later, as a program may do.
+    """
     count = len(boxes)
-    return Instances(
-        boxes=np.array(boxes, np.float32).reshape(count, 4),
+    found = Instances(
+        boxes=np.zeros((count, 4), np.float32),
         scores=np.linspace(0.98, 0.5, count, dtype=np.float32),
         labels=np.zeros(count, np.int64),
         masks=np.stack([figure() if mask is None else mask] * count)
@@ -118,6 +122,8 @@ def people(picture: av.VideoFrame, *boxes, mask=None, names=("person", "dog"), t
         picture_size=(picture.height, picture.width),
         track_ids=None if tracks is None else np.array(tracks, np.int64),
     )
+    found.boxes[...] = np.array(boxes, np.float32).reshape(count, 4)
+    return found
 
 
 def frame(picture: av.VideoFrame, instances: Instances | None) -> Frame:

@@ -230,3 +230,16 @@ def test_a_refiner_that_fails_says_which_and_what_to_do(monkeypatch):
     ) as said:
         refiner(np.zeros((*SHAPES[0], 4), np.uint8))
     assert "of no use (without --refiner" in str(said.value)
+
+
+def test_what_is_far_from_the_models_edge_stays_as_the_model_has_it():
+    _, true = astronaut()
+    mask = np.full(true.shape, 40, np.uint8)
+    mask[true] = 220
+    inside = cv2.distanceTransform(true.astype(np.uint8), cv2.DIST_C, 3)
+    outside = cv2.distanceTransform((~true).astype(np.uint8), cv2.DIST_C, 3)
+    hole, blob = (learned.within_reach(np.full_like(mask, code), mask) for code in (0, 255))
+    # Whoever the network misses, or sees everywhere, ends eight pixels from where the model says.
+    assert (hole[inside > 9] == 220).all() and (blob[outside > 9] == 40).all()
+    assert not hole[inside < 8].any() and (blob[outside < 8] == 255).all()
+    assert min((inside > 9).sum(), (outside > 9).sum()) > 1000

@@ -34,7 +34,8 @@ def test_who_is_nowhere_was_not_seen(field):
         found.masks[:] *= np.array([1, 0.5, 0.25], np.float32)[:, None, None]
         places = found.boxes.copy()
         places[1] = place
-        found = replace(found, **{field: places})
+        found = replace(found, **{field: found.boxes.copy()})
+        getattr(found, field)[...] = places  # refused where instances are made
         first, last = seen(found).each()
         assert (first.identity, last.identity) == (4, 6), place
         assert first.box.tolist() == list(BOXES[0]) and last.mask_box.tolist() == list(BOXES[2])

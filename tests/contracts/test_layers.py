@@ -12,6 +12,7 @@ from stream.compositing.mask_memory import Memory
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.kernels import Kernels, compiled, examined
+from stream.pictures.on_black import seen
 from stream.pictures.references import Referencer
 from stream.pixels import paintable, plane_view
 from stream.plugins import Kind
@@ -96,6 +97,28 @@ def test_a_picture_that_is_still_referenced_elsewhere_is_not_written_to(name, pi
     other = Referencer()(picture)
     painted(name, picture, somebody(picture))
     assert same(samples(other), before)
+
+
+@each
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv444p10le"])
+def test_what_lies_below_what_is_clear_colours_nothing_that_is_seen(name, pixels):
+    made = []
+    for hidden in (0, 255):
+        picture = astronaut(200, 160, pixels)
+        clear = np.full((160, 200), 255, np.uint8)
+        clear[:, :40], clear[:90, 90:120], clear[120:, :] = 0, 0, 0
+        for plane in picture.planes:
+            depth = picture.format.components[0].bits
+            plane_view(plane, depth)[clear == 0] = hidden << (depth - 8)
+        one = frame(picture, somebody(picture))
+        one.alpha = clear
+        Painter(name).paint(one, FIGURES)
+        shown = one.image if one.alpha is None else seen(one)
+        made.append(visible(shown))
+    off = [
+        np.abs(one.astype(int) - other)[clear > 0].max() for one, other in zip(*made, strict=True)
+    ]
+    assert max(off) <= (2 if pixels == "yuv444p" else 8)
 
 
 @rounded_by_opencv

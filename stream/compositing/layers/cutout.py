@@ -39,7 +39,7 @@ class Cutout(Layer):
         """Says how opaque each pixel is, and takes out of the planes what is not the objects'."""
         edge = self._edge(canvas)
         matte = canvas.matte(edge)
-        canvas.alpha = matte.alpha.copy()
+        opacity, canvas.alpha = canvas.alpha, matte.alpha.copy()
         planes, encoding = canvas.planes, canvas.encoding
         nothing = (encoding.black, encoding.neutral, encoding.neutral)
         if matte.window is None:
@@ -48,7 +48,7 @@ class Cutout(Layer):
             return
         reach = reach_of(canvas.size, edge.feather)
         window = grown(matte.window, canvas.size, planes.grid, 2 * reach)
-        give_own_colours(planes, canvas.alpha, window, reach, nothing)
+        give_own_colours(planes, canvas.alpha, window, reach, nothing, opacity=opacity)
         for samples, step, code in zip(planes.samples, planes.steps, nothing, strict=False):
             _clear_around(samples, step, window, code)
 

@@ -91,7 +91,7 @@ class Replace(Behind):
         if matte.window is not None:
             planes, reach = canvas.planes, reach_of(canvas.size, edge.feather)
             window = grown(matte.window, canvas.size, planes.grid, reach)
-            give_own_colours(planes, matte.alpha, window, reach)
+            give_own_colours(planes, matte.alpha, window, reach, opacity=canvas.alpha)
         super().paint(canvas)
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:

@@ -1,8 +1,10 @@
 """Objects that are covered, also where they are missed for a while."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -40,6 +42,23 @@ def test_every_pixel_of_an_object_is_covered_and_far_ones_stay(look, style):
         # What is left holds no detail: neighbours are alike.
         if look == "hide" and not style:
             assert np.ptp(after[0][covered]) == 0, pixels
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "reach"),
+    [
+        ((640, 480), (200, 200, 300, 260), 0.015 * 480),  # of the picture
+        ((640, 160), (20, 30, 620, 130), 0.02 * 600),  # of the object
+    ],
+)
+def test_covers_reach_beyond_the_mask_by_a_share_of_the_picture_or_of_the_object(size, box, reach):
+    stays = shown(Painter("hide"), ((box,), None), size=size)[0] == samples(astronaut(*size))[0]
+    around = (~inside((box,), size)).astype(np.uint8)
+    away = cv2.distanceTransform(around, cv2.DIST_L2, cv2.DIST_MASK_5)
+    # Cells and what is half as sure add a quarter.
+    assert stays[(away > 0) & (away <= reach)].mean() < 0.01
+    assert stays[(away > reach) & (away <= 1.25 * reach)].mean() < 0.03
+    assert stays[away > 5 * reach].mean() > 0.99
 
 
 def test_squares_are_large_and_lie_still():
@@ -187,6 +206,45 @@ def test_an_arm_that_is_seen_for_a_fifth_of_a_second_is_not_bare_for_most_of_one
         after = shown(painter, ((box,), [1]), 0.04 * step)
         if step >= 10:
             assert (after[0] == clean[0])[inside((whole,))].mean() < 0.05, step
+    # One of each fifth of a second is kept, and one that has not left yet: not each frame's.
+    assert len(painter._layers[0]._covered) <= 7
+
+
+@pytest.mark.parametrize("rate", [10, 25, 30, 60])
+def test_an_arm_that_is_seen_in_one_frame_is_not_bare_for_a_second(rate):
+    """It was, where its frame was left out of those kept: in three of four at 25 a second."""
+    clean = samples(astronaut())
+    whole, cut = (40, 10, 140, 150), (66, 10, 140, 150)
+    arm = inside((whole,)) & ~inside((cut,))
+    for first in range(rate // 2, rate // 2 + 13):
+        painter = Painter("hide")
+        for step in range(first + rate):
+            picture = astronaut()
+            box = whole if step == first else cut
+            one = frame(picture, people(picture, box, tracks=[1]))
+            one.pts, one.time_base = step, Fraction(1, rate)
+            painter.paint(one)
+            if step >= first:
+                bare = (samples(one.image)[0] == clean[0])[arm].mean()
+                assert bare < 0.1, (first, step)
+
+
+def test_two_arms_that_are_seen_by_turns_are_both_covered():
+    painter, clean = Painter("hide"), samples(astronaut())
+    body, left, right = (66, 10, 140, 150), (40, 10, 140, 150), (66, 10, 166, 150)
+    for step in range(60):
+        box = {3: left, 4: right}.get(step % 20, body)
+        after = shown(painter, ((box,), [1]), step / 25)
+        if step >= 5 and box == body:
+            assert (after[0] == clean[0])[inside((left, right))].mean() < 0.1, step
+
+
+def test_who_runs_past_leaves_no_trail():
+    painter, clean = Painter("hide"), samples(astronaut(640, 160))
+    for step in range(25):
+        box = (20 + 20 * step, 20, 90 + 20 * step, 150)
+        after = shown(painter, ((box,), [1]), step / 25, size=(640, 160))
+        assert (after[0] == clean[0])[:, : max(0, box[0] - 60)].all(), step
 
 
 def test_each_time_that_somebody_is_missed_is_reported_by_itself():
@@ -265,6 +323,15 @@ def test_one_of_two_is_missed():
     assert (after[0] == clean[0])[inside((BOX, other))].mean() < 0.1
 
 
+def test_one_of_two_is_missed_for_longer_than_covers_of_a_moment_ago_are_kept():
+    painter, clean = Painter("hide", Style(cover_memory=2)), samples(astronaut())
+    one, other = (10, 20, 80, 150), (120, 20, 190, 150)
+    shown(painter, ((one, other), [1, 2]))
+    for seconds in (0.4, 0.8, 1.2, 1.6):
+        after = shown(painter, ((one,), [1]), seconds)
+        assert (after[0] == clean[0])[inside((other,))].mean() < 0.05, seconds
+
+
 @each
 def test_who_is_nowhere_leaves_nobody_else_bare(look, style):
     """As of a model whose numbers run over: its box says no place."""
@@ -293,6 +360,12 @@ def test_without_memory_nothing_is_covered_that_is_not_found():
     painter = Painter("hide", Style(cover_memory=0))
     shown(painter, ((BOX,), None))
     assert same(shown(painter, None, 0.04), samples(astronaut()))
+
+
+def test_without_memory_covers_of_a_moment_ago_are_not_kept_either():
+    painter, cut = Painter("hide", Style(cover_memory=0)), (66, 10, 140, 150)
+    shown(painter, (((40, 10, 140, 150),), [1]))
+    assert same(shown(painter, ((cut,), [1]), 0.04), shown(Painter("hide"), ((cut,), [1])))
 
 
 def test_what_is_remembered_does_not_grow_without_end():
@@ -334,6 +407,10 @@ def test_a_limb_of_one_that_was_found_is_not_worth_a_word():
     painter = Painter("hide")
     doubted(painter, [BOX], [(60, 40, 100, 140), (50, 22, 141, 150)])
     assert painter.remarks == []
+    # Somebody who is half beside them is.
+    painter = Painter("hide")
+    doubted(painter, [BOX], [(90, 40, 190, 150)])
+    assert len(painter.remarks) == 1 and "was not sure of" in painter.remarks[0]
 
 
 def test_one_that_is_doubted_for_long_is_remembered_from_where_it_was_doubted_last():
@@ -347,6 +424,14 @@ def test_one_that_is_doubted_for_long_is_remembered_from_where_it_was_doubted_la
     assert (after[0] == clean[0])[inside((place,))].mean() < 0.1
     assert "was last found: 1.56 s" in painter.remarks[0]
     assert "not sure of: 0.04-1.16 s" in painter.remarks[1]
+
+
+def test_what_is_doubted_twice_is_no_surer_for_it():
+    painter, clean = Painter("hide"), samples(astronaut())
+    for seconds in (0.0, 0.04):
+        doubted(painter, [], [BOX], seconds)
+    assert not same(doubted(painter, [], [], 0.24), clean)
+    assert same(doubted(painter, [], [], 0.44), clean)
 
 
 def test_what_was_never_sure_is_remembered_for_a_moment_only():
