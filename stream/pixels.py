@@ -62,6 +62,20 @@ MATRICES: Final = {
 """By H.273 MatrixCoefficients."""
 
 
+_TAKEN = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
+"""Those that swscale does not refuse."""
+_NEAR = {10: 9, 14: 9}
+
+
+def readable_matrix(matrix: int) -> int:
+    """A colour tag that swscale takes (H.273): this one, or what comes nearest.
+
+    That is BT.2020's for its constant luminance and for ICtCp, and "unspecified" for YCgCo and
+    others that are hardly ever seen.
+    """
+    return matrix if matrix in _TAKEN else _NEAR.get(matrix, 2)
+
+
 @functools.cache
 def paintable(name: str) -> bool:
     """Whether pictures of a pixel format can be painted: planar YUV or grey, 8 to 16 bits."""
@@ -169,6 +183,13 @@ def yuv_to_rgb(red: float, blue: float, *, full_range: bool) -> NDArray[np.float
     mixed = 255 * np.linalg.inv(rgb_to_yuv(red, blue)) / np.array([luma, chroma, chroma])
     shift = -mixed @ np.array([least, 128.0, 128.0])
     return np.hstack([mixed, shift[:, None]]).astype(np.float32)
+
+
+@functools.cache
+def mixing(matrix: int, full_range: bool) -> NDArray[np.float32]:
+    """`yuv_to_rgb` by the colour tag (H.273); BT.601 where it says nothing, as FFmpeg has it."""
+    known = MATRICES.get(matrix, _BT601)
+    return yuv_to_rgb(known.red, known.blue, full_range=full_range)
 
 
 def picture_from_bgr(pixels: NDArray[np.uint8]) -> av.VideoFrame:

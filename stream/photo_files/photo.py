@@ -15,12 +15,14 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.photo_files.heif import to_be_seen, whole_of
-from stream.photo_files.photo_facts import PFM, directories
+from stream.photo_files.photo_facts import PFM, directories, segments
 from stream.photo_files.photo_lab import is_lab, lab_in_bytes
+from stream.pixels import readable_matrix
 from stream.system.overheard import overheard
 from stream.types import Array
 
 _ORIENTATION, _BITS, _SAMPLE_FORMAT = 274, 258, 339
+_CONSTANT_LUMINANCE = 10
 _FLOATS = "floating-point numbers"
 _KINDS = {1: "whole numbers", 2: "signed whole numbers", 3: _FLOATS}
 """By TIFF's SampleFormat."""
@@ -33,7 +35,8 @@ _REVERSED = (
     *((False, False), (False, False), (False, True), (True, True), (True, False)),
     *((False, False), (False, True), (True, True), (True, False)),
 )
-_UPRIGHT, _EXCHANGED = 1, range(5, 9)
+_UPRIGHT, _EXCHANGED, _MIRRORED = 1, range(5, 9), frozenset({2, 4, 5, 7})
+_APP1, _EXIF = 0xE1, b"Exif\0\0"
 
 
 def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | None:
@@ -139,7 +142,7 @@ def decoded(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         picture = next(_pictures(container, (main or video)[:1]), None)
         if picture is None:
             raise ValueError("no picture comes out of it")
-        pixels: Array = picture.to_ndarray(format="bgr24")
+        pixels = _bgr(picture)
     return np.ascontiguousarray(pixels if whole is None else to_be_seen(content, pixels))
 
 
@@ -150,9 +153,22 @@ def _tiles(container: InputContainer, items: Sequence[int]) -> dict[int, NDArray
     for packet in container.demux(streams):
         for picture in packet.decode():
             if isinstance(picture, av.VideoFrame):
-                pixels = np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
-                found.setdefault(packet.stream.id, pixels)
+                found.setdefault(packet.stream.id, _bgr(picture))
     return found
+
+
+def _bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """A decoded picture's colours.
+
+    Raises:
+        ValueError: they are stored in a way that swscale lacks, and nothing comes near it.
+    """
+    stored = int(picture.colorspace)
+    if readable_matrix(stored) != stored:
+        if stored != _CONSTANT_LUMINANCE:
+            raise ValueError(f"its colours are stored by a matrix ({stored}, H.273) not known here")
+        picture.colorspace = readable_matrix(stored)
+    return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
 
 
 def _pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Iterator[av.VideoFrame]:
@@ -194,7 +210,7 @@ def _opacity_of(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 def _orientation_in(exif: bytes) -> int:
     """How EXIF data say that a stored picture lies, 1 to 8 (Exif 2.3, 4.6.4); 1 is upright."""
-    data = exif.removeprefix(b"Exif\0\0")
+    data = exif.removeprefix(_EXIF)
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         return _UPRIGHT
@@ -203,6 +219,12 @@ def _orientation_in(exif: bytes) -> int:
             (lies, *_) = tags.get(_ORIENTATION, (_UPRIGHT,))
             return lies if 0 < lies < len(_REVERSED) else _UPRIGHT
     return _UPRIGHT
+
+
+def is_mirrored(data: bytes) -> bool:
+    """Whether a JPEG is to be seen with left and right exchanged, which few cameras ask for."""
+    exif = [one for kind, one in segments(data) if kind == _APP1 and one.startswith(_EXIF)]
+    return bool(exif) and _orientation_in(exif[0]) in _MIRRORED
 
 
 def _turned(stored: Array, orientation: int) -> Array:

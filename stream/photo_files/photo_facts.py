@@ -68,7 +68,7 @@ def is_animation(path: Path) -> bool:
 def _jpeg(data: bytes) -> set[str]:
     """What phones say in XMP, and in a segment of ISO 21496-1's, lies behind the picture."""
     found: set[str] = set()
-    for kind, content in _segments(data):
+    for kind, content in segments(data):
         if kind == 0xE1 and content.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
             found |= {MOTION} if _MOVES.search(content) else set()
             found |= {GAIN} if b"hdrgm:Version" in content else set()
@@ -77,7 +77,7 @@ def _jpeg(data: bytes) -> set[str]:
     return found
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """The segments before a JPEG's picture: marker and content (ISO/IEC 10918-1, B.1.1.4)."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:

@@ -119,6 +119,11 @@ def _of_other(picture: object) -> str:
         made = "cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).get() where it is OpenCV's BGR"
     elif isinstance(picture, str | os.PathLike):
         return "stream.open opens files"
+    elif callable(getattr(picture, "read", None)):
+        return "stream.open opens files, by their names"
+    elif isinstance(picture, bytes | bytearray | memoryview):
+        decoded = "cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]"
+        made = f"{decoded} where it is a file's content"
     elif isinstance(picture, list | tuple):
         made = "np.array(picture, np.uint8)"
     elif not made and hasattr(picture, "__array__"):

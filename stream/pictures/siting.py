@@ -7,9 +7,10 @@ import threading
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
-from stream.pixels import plane_view
+from stream.pictures.references import Referencer
+from stream.pixels import plane_view, readable_matrix
 
 CENTRED = (0.5, 0.5)
 """Half-way between the luma samples that they stand for."""
@@ -51,9 +52,19 @@ class Siting:
             made = self._local.made = (VideoReformatter(), VideoReformatter())
         shrink, enlarge = made
         side = 2 * _SMALL
-        # Nearest neighbours: it is the tags alone that are wanted.
+        # Nearest neighbours: it is the tags alone that are wanted. Of these swscale refuses
+        # matrices that it lacks, unless it is told some other; while it is told one, PyAV changes
+        # the tags of what it is given.
+        lacking = readable_matrix(frame.colorspace) != frame.colorspace
         small = shrink.reformat(
-            frame, side, side, "yuv420p", interpolation=Interpolation.POINT, threads=1
+            Referencer()(frame) if lacking else frame,
+            side,
+            side,
+            "yuv420p",
+            src_colorspace=Colorspace.ITU601 if lacking else None,
+            dst_colorspace=Colorspace.ITU601 if lacking else None,
+            interpolation=Interpolation.POINT,
+            threads=1,
         )
         ramp = (_STEP * np.arange(_SMALL, dtype=np.uint8))[None].repeat(_SMALL, 0)
         plane_view(small.planes[1])[:], plane_view(small.planes[2])[:] = ramp, ramp.T

@@ -50,6 +50,14 @@ def test_what_an_interlaced_film_says(
         assert Siting()(frame.reformat(format="nv12")) == siting, order
 
 
+@pytest.mark.parametrize("matrix", range(18))
+def test_any_matrix_is_taken_even_such_as_swscale_lacks(tmp_path: Path, matrix: int) -> None:
+    frame = decoded(tmp_path / "clip.mkv", "libx264", "topleft")
+    frame.colorspace = matrix
+    assert Siting()(frame) == (0, 0)
+    assert frame.colorspace == matrix
+
+
 def test_a_film_that_says_nothing(tmp_path: Path) -> None:
     assert Siting()(decoded(tmp_path / "clip.mkv", "mpeg2video", "unspecified"))[1] == 0.5
     assert Siting()(av.VideoFrame(64, 48, "yuv420p")) == CENTRED

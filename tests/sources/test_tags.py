@@ -8,6 +8,7 @@ import pytest
 
 from stream.frame import Frame
 from stream.sources.file import FileSource
+from tests import photos
 from tests.sinks.running import run
 
 
@@ -63,3 +64,35 @@ def test_samples_of_yuv_are_not_said_to_be_rgb(tmp_path):
     for ending in (".webm", ".mp4"):
         run(path, tmp_path / f"out{ending}")
         assert len(shown(tmp_path / f"out{ending}")) == 3
+
+
+def tagged(path, matrix):
+    """A film of which x264 says that its colours are stored that way."""
+    with av.open(str(path), "w") as container:
+        told = {"x264-params": f"colormatrix={matrix}"}
+        stream = container.add_stream("libx264", rate=25, options=told)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(photos.coffee()[:96, :128].copy(), format="rgb24")
+        for _ in range(6):
+            container.mux(stream.encode(picture.reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".webm", ".mkv"])
+@pytest.mark.parametrize(
+    ("matrix", "number", "name"),
+    [("YCgCo", 8, "YCgCo"), ("bt2020c", 10, "constant luminance"), ("ictcp", 14, "ICtCp")],
+)
+def test_colours_that_are_not_known_stop_nothing_and_are_kept(
+    tmp_path, matrix, number, name, ending
+):
+    original, written = tmp_path / "in.mp4", tmp_path / f"out{ending}"
+    tagged(original, matrix)
+    with FileSource(original) as source:
+        assert {item.rgb().shape for item in source if isinstance(item, Frame)} == {(96, 128, 3)}
+        assert source.info.colour.matrix == number
+        assert [said for said in source.remarks if "not known here" in said and name in said]
+    run(original, written)
+    if ending in (".mp4", ".mkv"):
+        with av.open(str(written)) as container:
+            assert next(container.decode(video=0)).colorspace == number
