@@ -133,9 +133,12 @@ def verify(
     elif Path(against).suffix == ".npz":
         origin = stored = StoredAnswers(Path(against))
         what, read = stored.what, _named(stored, read)
+        differing = _resized_faster(seen.resize, options)
     else:
         origin = opened = _origin(model, against, options)
         what, assumed = opened.what, opened.assumed
+        if options.get("system") == "torchvision" and seen.resize.mode != "letterbox":
+            differing = _resized_faster(seen.resize, options)
     judged = open_model(model, score, provider)
     rounded = {file: name for file, name in rounded.items() if name != "float32"}
     tolerance = limits("rounded" if rounded else "float32", *asked)
@@ -271,6 +274,28 @@ def _resized_otherwise(there: Resize, here: Resize) -> tuple[str, ...]:
     if there == here:
         return ()
     return (f"pictures are resized otherwise: there {resizing(there)}; here {resizing(here)}",)
+
+
+def _resized_faster(here: Resize, options: Kept) -> tuple[str, ...]:
+    """A sentence where a model's pictures are not resized as its origin does it.
+
+    The other origins are not asked but for their stored answers, as they resize as the model does.
+    """
+    from stream_export.tools.inspect import resizing
+
+    if here.mode == "native" or here.interpolation not in ("bilinear", "area"):
+        return ()
+    if here.mode == "letterbox":
+        return (
+            f"pictures are {resizing(here)} here, which --size asked for; answers of pictures in "
+            "another size are others",
+        )
+    shaky = "random weights" if options.get("weights") == "random" else "some networks"
+    return (
+        "pictures are resized otherwise: there as the origin does it, here faster, in eight bits; "
+        f"{shaky} amplify that until detections are others: only a model exported with --exact "
+        "tells whether that is all",
+    )
 
 
 def _named(

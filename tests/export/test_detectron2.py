@@ -124,6 +124,12 @@ def test_published_names_tell_what_weights_do_not() -> None:
         UsageError, match=r"published configuration, such as mask_rcnn_R_50_FPN_3x$"
     ):
         settings_for("retinanet_R_50_FPN_3x")
+    lvis = settings_for("LVISv1-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml")
+    assert lvis.get("TEST.DETECTIONS_PER_IMAGE") == 300
+    # A file of one's own that is not there is no published configuration.
+    for wrong in ("configs/mask_rcnn_mine.yaml", "mask_rcnn_R_50_FPN_3x_mine.yaml"):
+        with pytest.raises(UsageError, match="neither a file nor a published"):
+            settings_for(wrong)
 
 
 def test_what_cannot_be_converted_says_why() -> None:
@@ -137,11 +143,26 @@ def test_what_cannot_be_converted_says_why() -> None:
         for name in arrays
         if "fpn" in name
     }
-    with pytest.raises(ModelError, match=r"group normalisation"):
+    with pytest.raises(
+        ModelError, match=r"fpn_lateral2\.norm' is a group norm \(GN\), which is not supported"
+    ):
         form_of(arrays | group)
     del arrays["backbone.bottom_up.res4.0.conv2.weight"]
     with pytest.raises(ModelError, match=r"lacks the weight 'backbone\.bottom_up\.res4\.0\.conv2"):
         form_of(arrays)
+    for taken, added, said in (
+        ("running", "", r"group norms \(GN\), .* what can be converted has a ResNet"),
+        ("bottom_up", "backbone.bottom_up.layers.0.attn.qkv", "body is a transformer .Swin"),
+        ("bottom_up", "backbone.bottom_up.s1.b1.f.a", "body is a RegNet"),
+        (".conv3", "", r"without bottlenecks \(18 or 34\)"),
+        ("box_predictor", "roi_heads.box_predictor.0.cls_score", "it is a cascade"),
+        ("mask_head", "roi_heads.mask_head.coarse_head.fc1", "it is a PointRend"),
+    ):
+        other = {name: value for name, value in made.detectron2().items() if taken not in name}
+        if added:
+            other[f"{added}.weight"] = np.ones(3, np.float32)
+        with pytest.raises(ModelError, match=said):
+            form_of(other)
     with pytest.raises(UsageError, match="3 anchors per cell; give --config"):
         form_of(made.detectron2(), ANCHOR_GENERATOR={"ASPECT_RATIOS": [[1.0]]})
 
@@ -297,6 +318,26 @@ def test_layers_of_ones_own_are_named_and_can_be_left_out(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="no weight of that name is left over"):
         detectron2.convert(Request(path, names=names, ignore=("*.cbam.*", "*.se.*")))
     assert detectron2.convert(Request(path, names=names, ignore=("*.cbam.*",)))
+
+
+def test_heads_that_have_no_say_are_told_from_layers_that_do(tmp_path: Path) -> None:
+    names = write_names(tmp_path, made.CLASSES)
+    one = np.ones(3, np.float32)
+    points = {"roi_heads.keypoint_head.conv_fcn1.weight": one}
+    scene = {"sem_seg_head.p2.0.weight": one}
+    both = "a head for key points and a head for the whole scene beside have no say"
+    for beside, said in (
+        (points, r"has no say .*--ignore 'roi_heads\.keypoint_\*' leaves it out"),
+        (points | scene, both),
+        (points | {"mine.weight": one}, "without them it would be another network"),
+        (points | {"backbone.conv2_offset.weight": one}, r"deformable convolutions \(DCN\) look"),
+    ):
+        path = made.write_detectron2(tmp_path / "a.pkl", made.detectron2() | beside)
+        with pytest.raises(ModelError, match=said):
+            detectron2.convert(Request(path, names=names))
+    path = made.write_detectron2(tmp_path / "a.pkl", made.detectron2() | points)
+    ignored = Request(path, names=names, ignore=("roi_heads.keypoint_*",))
+    assert len(detectron2.convert(ignored).metadata.names) == made.CLASSES
 
 
 def test_what_the_weights_hold_of_settings_is_used(tmp_path: Path) -> None:

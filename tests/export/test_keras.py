@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.export.lazily import lazily
 
 h5py = lazily("h5py")
 read_keras = lazily("stream_export.checkpoints.keras", "read_keras")
+recognise = lazily("stream_export.checkpoints.recognise", "recognise")
 
 
 @pytest.mark.parametrize("root", ["", "model_weights/"])
@@ -45,6 +47,21 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> No
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ModelError, match="damaged or cut off"):
         read_keras(path)
+
+
+def test_a_file_of_keras_3_says_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        for layer in ("conv2d", "dense"):
+            file[f"layers/{layer}/vars/0"] = np.zeros((1, 1, 2, 2), np.float32)
+    with pytest.raises(ModelError, match=r"of Keras 3, .* by save_weights"):
+        read_keras(path)
+    whole = tmp_path / "model.keras"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.write(path, "model.weights.h5")
+    found = recognise(whole)
+    assert found is not None and "a model of Keras 3" in found.what and found.system is None
 
 
 def test_what_holds_no_layers_is_refused(tmp_path: Path) -> None:

@@ -201,6 +201,32 @@ def test_without_a_configuration_the_usual_one_is_taken_and_said(tmp_path: Path)
     assert told.module.config.order == "bgr"
 
 
+def test_types_may_be_written_with_the_modules_that_hold_them() -> None:
+    whole = re.sub(r"type='(\w+)'", r"type='mmdet.models.\1'", THIRD)
+    assert by_name(parsed(whole, "a.py"), "a.py") == by_name(parsed(THIRD, "a.py"), "a.py")
+
+
+@pytest.mark.parametrize(
+    ("step", "size"),
+    [
+        ("dict(type='Resize', scale=(640, 320), keep_ratio=True)", (320, 640)),
+        ("dict(type='FixScaleResize', scale=(640, 320), keep_ratio=True)", (320, 640)),
+        ("dict(type='ResizeShortestEdge', scale=320, max_size=640)", (320, 640)),
+    ],
+)
+def test_pictures_are_resized_as_what_is_tested_with_says(step: str, size: tuple[int, int]) -> None:
+    text = f"{THIRD}\ntest_dataloader = dict(dataset=dict(pipeline=[{step}]))\n"
+    found = by_name(parsed(text, "a.py"), "a.py")["INPUT"]
+    assert (found["MIN_SIZE_TEST"], found["MAX_SIZE_TEST"]) == size
+
+
+def test_what_an_average_is_of_is_left_out(tmp_path: Path) -> None:
+    arrays = theirs(made.detectron2())
+    kept = {f"ema_{name.replace('.', '_')}": value + 1 for name, value in arrays.items()}
+    path = checkpoint(tmp_path / "a.pth", arrays | kept, CLASSES=("a", "b", "c"))
+    assert mmdetection.convert(Request(path)).metadata.names == ("a", "b", "c")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -214,6 +240,28 @@ def test_without_a_configuration_the_usual_one_is_taken_and_said(tmp_path: Path)
         ("'CrossEntropyLoss'", "'SeesawLoss'", "'SeesawLoss'"),
         ("mask_thr_binary=0.5", "mask_thr_binary=0.3", "mask_thr_binary is 0.3"),
         ("keep_ratio=True", "keep_ratio=False", "stretched to 160x96"),
+        ("type='ResNet'", "type='mmdet.models.ResNetV1d'", r"backbone\.type is 'mmdet.*ResNetV1d'"),
+        ("depth=50", "conv_cfg=dict(type='ConvWS')", r"backbone\.conv_cfg is .*ConvWS"),
+        ("depth=50", "dilations=(1, 1, 1, 2)", r"dilations is \[1, 1, 1, 2\]"),
+        ("depth=50", "avg_down=True", "avg_down is True"),
+        ("norm_cfg=dict(type='BN')", "norm_cfg=dict(type='BN', eps=1e-3)", r"eps is 0\.001"),
+        ("roi_head=dict", "neck=dict(type='PAFPN'), roi_head=dict", "'PAFPN'; only FPN"),
+        ("roi_head=dict", "neck=dict(act_cfg=dict(type='ReLU')), roi_head=dict", "act_cfg"),
+        ("roi_head=dict", "neck=dict(num_outs=4), roi_head=dict", "num_outs is 4"),
+        (
+            "roi_head=dict",
+            "neck=dict(upsample_cfg=dict(mode='bilinear')), roi_head=dict",
+            "'bilinear'; only nearest",
+        ),
+        ("'RPNHead'", "'CascadeRPNHead'", "only RPNHead"),
+        ("'Shared2FCBBoxHead'", "'a', cls_predictor_cfg=dict(type='NormedLinear')", "NormedLinear"),
+        (
+            "mask_roi_extractor=",
+            "mask_head=dict(upsample_cfg=dict(type='carafe')), mask_roi_extractor=",
+            "'carafe'; only deconv",
+        ),
+        ("iou_threshold=0.4", "iou_threshold=0.4, class_agnostic=True", "class_agnostic is True"),
+        ("model = dict(", "with read_base():\n    from a import *\nmodel = dict(", "read_base"),
         ("anchor_generator=dict", "anchor_scales=[8], anchor_generator=dict", "MMDetection 1"),
         ("backend_args = None", "_base_ = './a.py'", "builds on others"),
         ("model = dict(", "model = load(", "describes no model"),
@@ -235,7 +283,11 @@ def test_settings_that_make_another_network_are_refused(old: str, new: str, said
         ("backbone.layer", "backbone.stages.0", "no ResNet"),
         (".conv3.", "", r"without bottlenecks \(18 or 34\)"),
         ("neck.lateral_convs.3", "", "no pyramid over all four stages"),
-        ("", "backbone.layer2.0.conv2.conv_offset", "layer2.0.conv2.conv_offset.weight"),
+        ("", "backbone.layer2.0.conv2.conv_offset", "deformable convolutions"),
+        ("", "neck.lateral_convs.0.gn", r"group norms \(GN\), .*; what can be converted is"),
+        ("backbone.conv1", "backbone.stem.0", r"ResNetV1c or V1d"),
+        ("backbone.layer", "backbone.stages.0.blocks.0.attn.w_msa.qkv", "transformer .*Swin"),
+        ("", "roi_head.point_head.fcs.0.conv", "a PointRend"),
         ("", "roi_head.mask_iou_head.fcs.0", "mask_iou_head"),
     ],
 )

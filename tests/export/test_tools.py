@@ -436,6 +436,46 @@ def test_two_models_that_see_pictures_in_other_sizes_are_told_so(tmp_path):
     assert json.loads(told.stdout)["differing"][0].startswith(sentence)
 
 
+def test_verify_says_that_stored_answers_are_of_pictures_resized_otherwise(
+    tmp_path: Path,
+) -> None:
+    import cv2
+    import onnx
+
+    picture = tmp_path / "it.png"
+    cv2.imwrite(str(picture), np.full((32, 32, 3), 99, np.uint8))
+    model, stored = tmp_path / "one.onnx", tmp_path / "answers.npz"
+    shapes = {"boxes": (1, 4), "scores": (1,), "labels": (1,), "masks": (1, 28, 28)}
+    none = {f"{picture.name}/{part}": np.ones(shape) for part, shape in shapes.items()}
+    words = ["verify", str(model), "--images", str(picture.parent), "--against", str(stored)]
+    np.savez(stored, **none)
+    faster = Resize("stretch", width=32, height=32)
+    for resize, options, told in (
+        (faster, {"weights": "random"}, "eight bits; random weights amplify that"),
+        (replace(faster, interpolation="area"), {}, "eight bits; some networks amplify that"),
+        (replace(faster, interpolation="pil_bilinear"), {}, ""),
+        (Resize("native"), {}, ""),
+        (Resize("letterbox", width=32, height=32), {}, "fitted into 32x32, bilinear here, which"),
+    ):
+        made = _tiny()
+        write_metadata(made, replace(read_metadata(made), resize=resize))
+        onnx.helper.set_model_props(
+            made,
+            {
+                **{one.key: one.value for one in made.metadata_props},
+                registry.OPTIONS_KEY: json.dumps({"system": "torchvision", **options}),
+            },
+        )
+        save_model(made, model)
+        said = CliRunner().invoke(command.build(), words)
+        assert isinstance(said.exception, ModelError)
+        assert ("pictures are" in said.output) == bool(told) and told in str(said.exception)
+    np.savez(stored, **{**none, f"{picture.name}/boxes": np.full((1, 4), np.nan)})
+    said = CliRunner().invoke(command.build(), words)
+    assert "boxes are pixels of the picture, which [nan, " in str(said.exception)
+    assert isinstance(said.exception, ModelError)
+
+
 def _of_light() -> onnx.ModelProto:
     """A model of the contract that finds one thing in a bright picture and nothing in a dark one.
 

@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -415,6 +416,23 @@ def test_what_is_wrong_is_one_sentence_and_its_place_is_no_background(
     assert picture.known.tolist() == expected
     assert found(data)["a.jpg"][-1] == TRUTH["a.jpg"][1]
     assert found(data)["b.jpg"] == TRUTH["b.jpg"]
+
+
+def test_categories_of_one_name_are_one_class_and_that_is_said(tmp_path):
+    content = coco()
+    having = Counter(one["category_id"] for one in content["annotations"])
+    first = next(one for one in content["categories"] if having[one["id"]] > 1)
+    content["categories"].append({**first, "id": 77})
+    coco_folder(tmp_path, content)
+    assert not any("one name" in note for note in read(tmp_path).notes)  # no object has the second
+    before = found(read(tmp_path))
+    moved = next(one for one in content["annotations"] if one["category_id"] == first["id"])
+    moved["category_id"] = 77
+    coco_folder(tmp_path, content)
+    data = read(tmp_path)
+    told = f"categories {first['id']} and 77 have one name, {first['name']}, and are learnt as"
+    assert any(told in note for note in data.notes), data.notes
+    assert found(data) == before and data.problems == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,11 @@ def read_keras(path: Path) -> Weights:
             file.visititems(visit)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: it is no HDF5 file, damaged or cut off ({error})") from error
+    if found and all(re.fullmatch(r"vars\.\d+", name) for name in found):
+        raise ModelError(
+            f"{path}: it is of Keras 3, whose files do not name weights by layer as Matterport's "
+            "do; save them with Keras 2 (TF_USE_LEGACY_KERAS=1), by save_weights('NAME.h5')"
+        )
     if not found:
         raise ModelError(
             f"{path}: it holds no weights by layer, as Keras 1 and 2 write them with save_weights"

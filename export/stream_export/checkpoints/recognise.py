@@ -146,6 +146,17 @@ def _is_torch(path: Path) -> bool:
         return True
 
 
+def _archive(path: Path, head: bytes) -> str:
+    if head.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            if "model.weights.h5" in archive.namelist():
+                return (
+                    "a model of Keras 3, whose files do not name weights by layer; save them with "
+                    "Keras 2 (TF_USE_LEGACY_KERAS=1), by save_weights('NAME.h5')"
+                )
+    return "an archive; unpack it first"
+
+
 def _by_names(names: Iterable[str]) -> Recognised | None:
     """What the names of weights tell, whatever wrappers put before them."""
     names = tuple(names)
@@ -186,7 +197,7 @@ def _by_head(path: Path, head: bytes) -> Recognised | None:
         if head.lstrip()[:200].lower().startswith(begins):
             return Recognised(what)
     if head.startswith(b"PK") or head[257:262] == b"ustar":
-        return Recognised("an archive; unpack it first")
+        return Recognised(_archive(path, head))
     if _is_onnx(path):
         return Recognised(_onnx(path))
     if looks_like_graphdef(head):

@@ -220,9 +220,30 @@ def refuse_left(path: Path, left: Iterable[str], ignore: Iterable[str], harmless
         count = f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise ModelError(
             f"{path}: it has weights that are no part of a network this converter knows: "
-            f"{', '.join(left[:3])}{count}; without them it would be another network (if you know "
-            "that they have no say, --ignore 'PATTERN' leaves them out)"
+            f"{', '.join(left[:3])}{count}; {_advice(left)}"
         )
+
+
+_HEADS = (
+    ("roi_heads.keypoint_", "a head for key points"),
+    ("sem_seg_head.", "a head for the whole scene"),
+)
+
+
+def _advice(left: Sequence[str]) -> str:
+    """What to do about weights that are left over."""
+    if any(re.search(r"conv\w*_offset", name) for name in left):
+        return "they tell where deformable convolutions (DCN) look, which are not supported here"
+    found = [one for one in _HEADS if any(name.startswith(one[0]) for name in left)]
+    if found and all(name.startswith(tuple(begin for begin, _ in found)) for name in left):
+        what = " and ".join(words for _, words in found)
+        options = " ".join(f"--ignore '{begin}*'" for begin, _ in found)
+        have, leave, them = ("have", "leave", "them") if found[1:] else ("has", "leaves", "it")
+        return f"{what} beside {have} no say in boxes and masks: {options} {leave} {them} out"
+    return (
+        "without them it would be another network (if you know that they have no say, --ignore "
+        "'PATTERN' leaves them out)"
+    )
 
 
 _COUNTED = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")

@@ -71,12 +71,15 @@ class StoredAnswers:
         mask_boxes = (
             np.tile(np.array([0, 0, width, height], np.float32), (count, 1)) if whole else None
         )
-        return Instances(
-            boxes=boxes.astype(np.float32),
-            scores=scores.astype(np.float32),
-            labels=labels.astype(np.int64),
-            masks=masks.astype(np.float32),
-            class_names=tuple(str(number) for number in range(highest)),
-            picture_size=(height, width),
-            mask_boxes=mask_boxes,
-        )
+        try:
+            return Instances(
+                boxes=boxes.astype(np.float32),
+                scores=scores.astype(np.float32),
+                labels=labels.astype(np.int64),
+                masks=masks.astype(np.float32),
+                class_names=tuple(str(number) for number in range(highest)),
+                picture_size=(height, width),
+                mask_boxes=mask_boxes,
+            )
+        except ValueError as error:
+            raise ModelError(f"{self._path}: {self.picture!r}: {error}") from error

@@ -174,6 +174,7 @@ class _File:
             and entry.get("supercategory") != entry.get("name")
         }
         names: list[str] = []
+        ids: dict[str, list[str]] = {}
         for index in order:
             entry, key, name = entries[index], keys[index], entries[index].get("name")
             if key is None or not isinstance(name, (str, int, float)) or not str(name).strip():
@@ -189,6 +190,16 @@ class _File:
             if label not in names:
                 names.append(label)
             self._label_of[key] = names.index(label)
+            ids.setdefault(label, []).append(key)
+        for label, several in ids.items():
+            # Of one that no object has there is nothing to tell apart.
+            having = [key for key in several if used[key]]
+            if len(having) > 1:
+                self._data.notes.append(
+                    f"{self._file.name}: the categories {words.joined(having)} have one name, "
+                    f"{words.called(label)}, and are learnt as one class; if they are not, give "
+                    "each a name of its own"
+                )
         if not names:
             raise UsageError(f"{self._file} names no category, so there is nothing to learn")
         self._data.names = tuple(names)

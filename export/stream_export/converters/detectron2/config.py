@@ -151,17 +151,37 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
     return config
 
 
+SUPPORTED = (
+    "what can be converted has a ResNet (50 or deeper) or ResNeXt with FPN, C4 or dilated C5, "
+    "batch norms, and one box head"
+)
+
+
 def _refuse_others(weights: Weights) -> None:
-    if f"{MASK}.deconv.weight" not in weights or f"{RPN}.objectness_logits.weight" not in weights:
-        raise ModelError(
-            f"{weights.path}: it is no Mask R-CNN of detectron2 (no mask head, or no proposal "
-            "network)"
-        )
-    if "roi_heads.box_predictor.cls_score.weight" not in weights:
-        raise ModelError(
-            f"{weights.path}: its box head is not the standard one (a cascade?), which is not "
-            "supported"
-        )
+    def held(*parts: str) -> bool:
+        return any(part in name for name in weights for part in parts)
+
+    why = ""
+    if f"{RPN}.objectness_logits.weight" not in weights:
+        why = "it has no proposal network, so it is no Mask R-CNN of detectron2"
+    elif held("roi_heads.box_predictor.0."):
+        why = "it is a cascade, whose several box heads are not supported"
+    elif "roi_heads.box_predictor.cls_score.weight" not in weights:
+        why = "its box head is not the standard one, which alone is supported"
+    elif held("mask_head.point_head", "mask_head.coarse_head", "mask_point_head", "mask_coarse"):
+        why = "it is a PointRend, whose head of points is not supported"
+    elif f"{MASK}.deconv.weight" not in weights:
+        why = "it has no mask head (a Faster R-CNN?), or another than the standard one"
+    elif f"{prefix_of(weights)}.stem.conv1.weight" not in weights:
+        kinds = {".attn.": "a transformer (Swin, ViT or MViT)", ".s1.b1.": "a RegNet"}
+        kind = next((words for part, words in kinds.items() if held(part)), "no ResNet")
+        why = f"its body is {kind}, which is not supported"
+    elif not held(".res2.0.conv3."):
+        why = "its body is a ResNet without bottlenecks (18 or 34), which is not supported"
+    elif held("stem.conv1.norm.weight") and not held("stem.conv1.norm.running_var"):
+        why = "its norms are group norms (GN), which are not supported"
+    if why:
+        raise ModelError(f"{weights.path}: {why}; {SUPPORTED}")
 
 
 def prefix_of(weights: Weights) -> str:

@@ -20,6 +20,7 @@ from stream_export.converters.detectron2.config import (
     BOX,
     MASK,
     RPN,
+    SUPPORTED,
     anchors_held,
     colours_held,
     configure,
@@ -109,7 +110,7 @@ def _conv(weights: Weights, layer: nn.Module, name: str) -> None:
         weights.fill(layer, name)
     elif f"{norm}.running_var" not in weights:
         raise ModelError(
-            f"{weights.path}: {norm!r} is a group normalisation, which this converter does not know"
+            f"{weights.path}: {norm!r} is a group norm (GN), which is not supported; {SUPPORTED}"
         )
     else:
         weights.fill(layer, name, norm, _NORM_EPSILON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from stream.errors import UsageError
@@ -61,11 +62,21 @@ _LAZY = {
 }
 
 
+# Names of configurations that are published. Another name is of a file that is not there, whose
+# settings nobody would miss.
+_PUBLISHED = {
+    "mask_rcnn": r"(scratch_)?mask_rcnn_(R_50|R_101|X_101_32x8d|reg\w+)_(C4|DC5|FPN|fpn)"
+    r"(_noaug)?(_[139]x|_\d+ep_LSJ)?(_giou|_cls_agnostic|_dconv_c3-c5|_gn|_syncbn)?",
+    "centermask": r"centermask_(lite_)?(V_|R_|X_|Mv2_)\w*FPN_ms_\dx",
+}
+
+
 def settings_for(config: str | None, family: str = "mask_rcnn") -> Settings:
     """The settings of a published configuration's name, or of a configuration file.
 
     A name tells what the weights cannot: that detectron2 compares itself with Detectron by
-    pooling as that did (`noaug`), and how large pictures of Cityscapes are.
+    pooling as that did (`noaug`), how large pictures of Cityscapes are, and how much is found in
+    those of LVIS.
 
     Raises:
         ModelError: a file cannot be read.
@@ -79,11 +90,13 @@ def settings_for(config: str | None, family: str = "mask_rcnn") -> Settings:
         settings.aliases = _LAZY
         return settings
     name = path.name.removesuffix(".yaml").removesuffix(".py")
-    if not name.lower().startswith(family) or path.suffix not in ("", ".yaml", ".py"):
+    if not re.fullmatch(_PUBLISHED[family], name) or path.suffix not in ("", ".yaml", ".py"):
         raise UsageError(
             f"--config {config}: it is neither a file nor a published configuration, such as "
             f"{family}_{'V_39_eSE_FPN_ms_3x' if family == 'centermask' else 'R_50_FPN_3x'}"
         )
+    if "LVIS" in config:
+        return Settings({"TEST": {"DETECTIONS_PER_IMAGE": 300}}, config)
     if "noaug" in name:
         head = {"POOLER_SAMPLING_RATIO": 2, "POOLER_TYPE": "ROIAlign"}
         return Settings({"MODEL": {"ROI_BOX_HEAD": head, "ROI_MASK_HEAD": head}}, config)

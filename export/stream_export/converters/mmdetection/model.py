@@ -92,7 +92,11 @@ def read_weights(path: Path, content: Content, key: str | None = None) -> Weight
         raise ModelError(f"{path}: it is no Mask R-CNN of MMDetection (no proposal network)")
     _refuse_others(path, place.tensors)
     found, beside = {}, list(place.beside)
+    # Beside weights that are an average, the second edition keeps what they are an average of.
+    raw = {f"ema_{name.replace('.', '_')}" for name in place.tensors}
     for name, value in place.tensors.items():
+        if name in raw:
+            continue
         ours = renamed(name)
         if ours is None:
             beside.append(name)
@@ -105,21 +109,37 @@ def _refuse_others(path: Path, names: Mapping[str, Content]) -> None:
     def held(name: str) -> bool:
         return f"{name}.weight" in names
 
+    def any_of(pattern: str) -> bool:
+        return any(re.search(pattern, name) for name in names)
+
     why = ""
     if held("mask_head.conv_logits"):
         why = "it is of MMDetection 1, which counted boxes otherwise; that is not supported"
     elif held("roi_head.bbox_head.0.fc_cls"):
         why = "it is a cascade, which is not supported"
+    elif any_of(r"^roi_head\.point_head\."):
+        why = "it is a PointRend, whose head of points is not supported"
     elif not held("roi_head.mask_head.conv_logits"):
         why = "it has no head that makes masks, so it is no Mask R-CNN"
+    elif any_of(r"^backbone\..*\.attn\."):
+        why = "its body is a transformer (such as Swin), and no ResNet, which alone is supported"
     elif not held("backbone.layer1.0.conv1"):
         why = "its body is no ResNet, which alone is supported"
+    elif not held("backbone.conv1"):
+        why = "its body begins with several convolutions (ResNetV1c or V1d), which is not supported"
+    elif any_of(r"\.gn\d?\.weight$") or not any_of(r"^backbone\..*\.running_var$"):
+        why = "its norms are group norms (GN), which are not supported"
+    elif any_of(r"\.conv_offset\.weight$"):
+        why = "it has deformable convolutions (DCN), which of MMDetection's are not supported"
     elif not held("backbone.layer1.0.conv3"):
         why = "its body is a ResNet without bottlenecks (18 or 34), which is not supported"
     elif not held("neck.lateral_convs.3.conv"):
         why = "it has no pyramid over all four stages (FPN), which alone is supported"
     if why:
-        raise ModelError(f"{path}: {why}")
+        raise ModelError(
+            f"{path}: {why}; what can be converted is a MaskRCNN of a ResNet (50 or deeper) or "
+            "ResNeXt with FPN and batch norms"
+        )
 
 
 def told_by(content: Content) -> tuple[tuple[str, ...], str]:

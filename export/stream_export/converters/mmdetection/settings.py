@@ -47,6 +47,11 @@ def parsed(text: str, source: str) -> Nested:
             f"{source}: it builds on others ({found['_base_']!r}); give the whole one that "
             "training wrote into its folder (work_dirs)"
         )
+    if any(isinstance(node, ast.With) for node in tree.body):
+        raise UsageError(
+            f"{source}: it builds on others (read_base); give the whole one that training wrote "
+            "into its folder (work_dirs)"
+        )
     if not isinstance(found.get("model"), dict):
         raise UsageError(f"{source}: it describes no model that can be read without running it")
     return found
@@ -96,6 +101,7 @@ def by_name(found: Nested, source: str) -> Nested:
     _only(model, source, "model", type=("MaskRCNN",))
     heads, rpn = _part(model, "roi_head"), _part(model, "rpn_head")
     _only(heads, source, "model.roi_head", type=("StandardRoIHead",))
+    _layers(model, source)
     test = _part(model, "test_cfg") or _part(found, "test_cfg")
     return _merged(
         _colours(found, source),
@@ -105,6 +111,48 @@ def by_name(found: Nested, source: str) -> Nested:
         _pooled(heads, source),
         _limits(test, source),
     )
+
+
+def _layers(model: Nested, source: str) -> None:
+    """Makes sure of what changes no weight's name or shape, but what is made of it.
+
+    Raises:
+        UsageError: something of it is not as it is supported.
+    """
+    eps, plain = (1e-5,), (None, {"type": "Conv2d"}, {"type": "Conv"})
+    body, neck = _part(model, "backbone"), _part(model, "neck")
+    where = "model.backbone"
+    _only(
+        *(body, source, where),
+        type=("ResNet", "ResNeXt"),
+        strides=([1, 2, 2, 2],),
+        dilations=([1, 1, 1, 1],),
+        deep_stem=(False,),
+        avg_down=(False,),
+        conv_cfg=plain,
+    )
+    _only(_part(body, "norm_cfg"), source, f"{where}.norm_cfg", eps=eps)
+    _only(
+        *(neck, source, "model.neck"),
+        type=("FPN",),
+        act_cfg=(None,),
+        num_outs=(5,),
+        start_level=(0,),
+        add_extra_convs=(False,),
+        conv_cfg=plain,
+    )
+    _only(_part(neck, "norm_cfg"), source, "model.neck.norm_cfg", eps=eps)
+    _only(_part(neck, "upsample_cfg"), source, "model.neck.upsample_cfg", mode=("nearest",))
+    rpn, heads = _part(model, "rpn_head"), _part(model, "roi_head")
+    _only(rpn, source, "model.rpn_head", type=("RPNHead",))
+    _only(_part(rpn, "loss_cls"), source, "model.rpn_head.loss_cls", use_sigmoid=(True,))
+    for head, where in (("bbox_head", "cls_predictor_cfg"), ("bbox_head", "reg_predictor_cfg")):
+        told = _part(_part(heads, head), where)
+        _only(told, source, f"model.roi_head.{head}.{where}", type=("Linear",))
+    mask, where = _part(heads, "mask_head"), "model.roi_head.mask_head"
+    _only(mask, source, where, type=("FCNMaskHead",), conv_cfg=plain)
+    _only(_part(mask, "upsample_cfg"), source, f"{where}.upsample_cfg", type=("deconv",))
+    _only(_part(mask, "predictor_cfg"), source, f"{where}.predictor_cfg", type=("Conv",))
 
 
 def _colours(found: Nested, source: str) -> Nested:
@@ -125,10 +173,13 @@ def _colours(found: Nested, source: str) -> Nested:
 
 
 def _size(found: Nested, source: str) -> Nested:
-    for step in _steps(found, ("MultiScaleFlipAug", "Resize")):
-        size = step.get("scale", step.get("img_scale"))
+    kinds = ("MultiScaleFlipAug", "Resize", "FixScaleResize", "ResizeShortestEdge")
+    for step in _steps(found, kinds):
+        size, kind = step.get("scale", step.get("img_scale")), _kind(step)
+        if kind == "ResizeShortestEdge" and isinstance(size, int):
+            size = [size, step.get("max_size", _LONGEST)]
         if isinstance(size, list) and len(size) == 2 and all(isinstance(one, int) for one in size):
-            if step.get("type") == "Resize" and not step.get("keep_ratio", False):
+            if kind in ("Resize", "FixScaleResize") and not step.get("keep_ratio", False):
                 raise UsageError(
                     f"{source}: pictures are stretched to {size[0]}x{size[1]} (keep_ratio is not "
                     "True), which is not supported"
@@ -213,7 +264,8 @@ def _limits(test: Nested, source: str) -> Nested:
     _only(rcnn, source, "test_cfg.rcnn", mask_thr_binary=(0.5,))
     made: list[Nested] = []
     for told, where in ((rpn, "rpn"), (rcnn, "rcnn")):
-        _only(_part(told, "nms"), source, f"test_cfg.{where}.nms", type=("nms",))
+        nms = _part(told, "nms")
+        _only(nms, source, f"test_cfg.{where}.nms", type=("nms",), class_agnostic=(False,))
     overlap = _part(rpn, "nms").get("iou_threshold", rpn.get("nms_thr"))
     proposals = {
         "PRE_NMS_TOPK_TEST": rpn.get("nms_pre"),
@@ -232,15 +284,26 @@ def _limits(test: Nested, source: str) -> Nested:
 
 def _steps(found: Nested, kinds: tuple[str, ...]) -> Iterator[Nested]:
     """Steps of the pipeline that pictures to be looked at go through, the outer ones first."""
-    waiting = [found.get("test_pipeline"), _part(_part(found, "data"), "test").get("pipeline")]
+    loaded = _part(_part(found, "test_dataloader"), "dataset")
+    waiting = [
+        # What is tested with; a pipeline that was written down beside it may be another.
+        loaded.get("pipeline"),
+        found.get("test_pipeline"),
+        _part(_part(found, "data"), "test").get("pipeline"),
+    ]
     while waiting:
         one = waiting.pop(0)
         if isinstance(one, list):
             waiting[:0] = one
         elif isinstance(one, dict):
-            if one.get("type") in kinds:
+            if _kind(one) in kinds:
                 yield one
             waiting[:0] = [one.get("transforms")]
+
+
+def _kind(of: Mapping[str, Any]) -> str:
+    """What something is, by the last part of its type: `mmdet.models.MaskRCNN` is a MaskRCNN."""
+    return str(of.get("type", "")).rpartition(".")[2]
 
 
 def _part(of: Mapping[str, Any], name: str) -> Nested:
@@ -260,7 +323,7 @@ def _only(part: Nested, source: str, where: str, **known: tuple[Any, ...]) -> No
     """
     for name, allowed in known.items():
         value = part.get(name, allowed[0])
-        if value not in allowed:
+        if value not in allowed and not (name == "type" and _kind(part) in allowed):
             raise UsageError(
                 f"{source}: {where}.{name} is {value!r}; only {' or '.join(map(str, allowed))} is "
                 "supported"
