@@ -27,17 +27,26 @@ def without_results(found: Sequence[Input], output: str, ledger: Path) -> list[I
         UsageError: nothing else is there.
     """
     from stream.fleet.ledger import Ledger
-    from stream.fleet.places import is_below
 
-    made: set[str] = set()
-    if ledger.is_file() and any(is_below(one.source, output) for one in found):
+    left = list(found)
+    if ledger.is_file() and _any_below(found, output):
         with closing(Ledger(ledger, reading=True)) as known:
-            made = {place for one in known.each() for place in one.wanted.targets}
-            made.update(*known.former().values())
-    left = [one for one in found if one.source not in made]
+            left = _without(found, known)
     if not left:
         raise UsageError(f"all videos there are results of this fleet, in {output}")
     return left
+
+
+def _any_below(found: Sequence[Input], output: str) -> bool:
+    from stream.fleet.places import is_below
+
+    return any(is_below(one.source, output) for one in found)
+
+
+def _without(found: Sequence[Input], ledger: Ledger) -> list[Input]:
+    made = {place for one in ledger.each() for place in one.wanted.targets}
+    made.update(*ledger.former().values())
+    return [one for one in found if one.source not in made]
 
 
 def come_since(ledger: Ledger, inputs: Sequence[str], output: str, below: str | None) -> int:
@@ -59,7 +68,9 @@ def come_since(ledger: Ledger, inputs: Sequence[str], output: str, below: str | 
         if is_remote(text) or not (Path(text).is_dir() or any(mark in text for mark in "*?[")):
             continue
         with suppress(StreamError):  # it was there, and what is gone now is not to be done
-            found = without_results(find([text], VIDEO_ENDINGS, below=below), output, ledger.path)
+            found = find([text], VIDEO_ENDINGS, below=below)
+            if _any_below(found, output):
+                found = _without(found, ledger)
             new.update(one.source for one in found if known.get(one.source) != one.fingerprint)
     return len(new)
 

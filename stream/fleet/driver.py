@@ -37,10 +37,12 @@ class _Cut:
 
     Attributes:
         parts: its tasks, as the ledger has them.
+        version: of the file that was cut.
         whole: whether it turned out that it is to be done at once.
     """
 
     parts: dict[PartKey, PartEntry]
+    version: str
     whole: bool = False
 
     @property
@@ -85,6 +87,8 @@ class Driver:
         self._running: dict[int, Handed] = {}
         self._stray: dict[int, int] = {}
         """Files that workers are at work on for nothing, by the tasks' serials."""
+        self._anew: dict[int, str] = {}
+        """Why files have begun anew, by their numbers."""
         self._littered = False
         self._repute = Repute()
         self._outage = Outage(patience, clock)
@@ -166,7 +170,7 @@ class Driver:
         parts = self._ledger.parts(numbers)
         self._waiting = Waiting(number for number in numbers if number not in parts)
         for number, entries in parts.items():
-            cut = _Cut({one.key: one for one in entries})
+            cut = _Cut({one.key: one for one in entries}, self._ledger.version(number))
             self._cuts[number] = cut
             cut.whole = PartKey(Step.WHOLE) in cut.parts or any(
                 # That no frame was followed is how the ledger knows of it.
@@ -221,9 +225,11 @@ class Driver:
         task = Task(number, wanted.source, wanted.targets, self._split, serial=serial)
         if key is not None:
             found = self._cuts[number].found
-            folder = parts_folder(wanted.targets[0], number, wanted.fingerprint, wanted.options)
+            version = self._cuts[number].version
+            about = [wanted.fingerprint, wanted.options, *([version] if version else [])]
+            folder = parts_folder(wanted.targets[0], number, *about)
             begins, frames = [one.begin for one in found], [one.frames for one in found]
-            part = PartTask(key, tuple(begins), tuple(frames), folder)
+            part = PartTask(key, tuple(begins), tuple(frames), folder, version)
             task = replace(task, split=None, part=part)
         return task
 
@@ -237,7 +243,8 @@ class Driver:
             return
         if isinstance(ended, Done) and (key is None or ended.remark):
             # What was said of an earlier try holds no more; what is said of parts adds up.
-            self._ledger.remark(number, ended.remark, further=key is not None)
+            said = ended.remark if key is not None else self._with_why_anew(number, ended.remark)
+            self._ledger.remark(number, said, further=key is not None)
         if isinstance(ended, Lost):
             self._repute.failed((number, key), ended.node, ended.error)
             self._lost(ended, progress)
@@ -252,14 +259,18 @@ class Driver:
         if not ended.begins:
             self._outage.success()
         if ended.begins:
-            self._ledger.cut(number, ended.begins)
-            self._cuts[number] = _Cut({})
+            self._ledger.cut(number, ended.begins, ended.version)
+            self._cuts[number] = _Cut({}, ended.version)
             self._refresh(number)
             self._waiting.first((number, one) for one in self._cuts[number].parts)
         elif key is None:
             self._done(ended, progress, ended.seconds)
         else:
             self._part_done(ended, key, progress)
+
+    def _with_why_anew(self, number: int, remark: str) -> str:
+        why = self._anew.get(number)
+        return "; ".join(one for one in (why and f"begun anew: {why}", remark) if one)
 
     def _done(self, ended: Done, progress: Progress, seconds: float) -> None:
         self._ended += 1
@@ -312,8 +323,10 @@ class Driver:
         number, key = ended.number, ended.key
         error, seconds, node = ended.error or "", ended.seconds, ended.node
         if key is not None and ended.lost:
-            # What earlier steps wrote is gone: the file begins anew, which is one of its tries.
+            # What earlier steps wrote is gone, or of another film: the file begins anew, which is
+            # one of its tries.
             self._forget(number)
+            self._anew[number] = error
             key = None
         entry = self._ledger.entry(number) if key is None else self._part(number, key)
         last = entry.tries >= self._retries

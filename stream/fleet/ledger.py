@@ -12,43 +12,15 @@ from typing import Any
 
 from stream.errors import SinkError, UsageError
 from stream.fleet.entries import Entry, Fate, PartEntry, State, Wanted
+from stream.fleet.looking import Copy
 from stream.fleet.parts import PartKey, Step
+from stream.fleet.schema import SCHEMA, VERSION
 from stream.fleet.written import joined, parted, read, stored
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    source TEXT NOT NULL UNIQUE, targets TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, options TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'waiting', tries INTEGER NOT NULL DEFAULT 0,
-    lost INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
-    frames INTEGER NOT NULL DEFAULT 0, node TEXT NOT NULL DEFAULT '',
-    error TEXT NOT NULL DEFAULT '', begun REAL NOT NULL DEFAULT 0, ended REAL NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS by_state ON files (state);
-CREATE TABLE IF NOT EXISTS remarks (number INTEGER PRIMARY KEY, remark TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS former (
-    number INTEGER NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (number, targets)
-);
-CREATE TABLE IF NOT EXISTS litter (
-    number INTEGER NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (number, targets)
-);
-CREATE TABLE IF NOT EXISTS parts (
-    number INTEGER NOT NULL, step TEXT NOT NULL, place INTEGER NOT NULL, start INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'waiting', tries INTEGER NOT NULL DEFAULT 0,
-    lost INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0,
-    frames INTEGER NOT NULL DEFAULT 0, node TEXT NOT NULL DEFAULT '',
-    error TEXT NOT NULL DEFAULT '', begun REAL NOT NULL DEFAULT 0, ended REAL NOT NULL DEFAULT 0,
-    PRIMARY KEY (number, step, place)
-);
-"""
 _KNOWN = tuple(one.name for one in fields(Fate))
 _FATE = ", ".join(_KNOWN)
 _COLUMNS = f"number, source, targets, fingerprint, options, {_FATE}"
 _LITTER = "INSERT OR IGNORE INTO litter SELECT number, targets FROM files WHERE"
-
-_VERSION = 2
-"""1 knew of no parts; it is read as it is, and taken over where it is written."""
 
 
 class Ledger:
@@ -56,38 +28,52 @@ class Ledger:
 
     Args:
         path: the file; made where it is not there.
-        reading: only read, also while a driver writes; the file must exist.
+        reading: only read, as it is now, also while a driver writes; the file must exist.
 
     Raises:
         UsageError: there is no such ledger, or it is one of another version, or none at all.
-        SinkError: it cannot be written.
+        SinkError: it cannot be written, or not be read.
     """
 
     def __init__(self, path: Path, *, reading: bool = False) -> None:
         self.path = path
         if reading and not path.is_file():
             raise UsageError(f"there is no ledger {path}: no fleet has written there")
+        self._copy = Copy(path) if reading else None
         try:
-            address = f"{path.absolute().as_uri()}?mode={'ro' if reading else 'rwc'}"
-            self._base = sqlite3.connect(address, uri=True, isolation_level=None)
-            self._version = int(self._base.execute("PRAGMA user_version").fetchone()[0])
-            if self._version not in (0, 1, _VERSION):
-                self._base.close()
-                raise UsageError(f"the ledger {path} is of another release; move it away")
-            self._base.execute("PRAGMA cache_size=-65536")  # KiB; a million names are 100 MiB
-            if not reading:
-                # With a write-ahead log readers and the writer do not wait for each other.
-                self._base.execute("PRAGMA journal_mode=WAL")
-                self._base.executescript(f"PRAGMA user_version={_VERSION};{_SCHEMA}")
-                self._version = _VERSION
+            self._open()
         except sqlite3.DatabaseError as error:
+            self._let_go()
             if "not a database" in str(error):
                 raise UsageError(f"{path} is no ledger of ours") from error
             raise SinkError(f"the ledger {path} cannot be used: {error}") from error
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _open(self) -> None:
+        place, mode = (self.path, "rwc") if self._copy is None else self._copy.readable
+        address = f"{place.absolute().as_uri()}?mode={mode}"
+        self._base = sqlite3.connect(address, uri=True, isolation_level=None)
+        self._version = int(self._base.execute("PRAGMA user_version").fetchone()[0])
+        if self._version not in (0, 1, VERSION):
+            self._base.close()
+            raise UsageError(f"the ledger {self.path} is of another release; move it away")
+        self._base.execute("PRAGMA cache_size=-65536")  # KiB; a million names are 100 MiB
+        if self._copy is None:
+            # With a write-ahead log readers and the writer do not wait for each other.
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.executescript(f"PRAGMA user_version={VERSION};{SCHEMA}")
+            self._version = VERSION
 
     def close(self) -> None:
         """Lets go of the file."""
         self._base.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._copy is not None:
+            self._copy.remove()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -219,11 +205,24 @@ class Ledger:
             said = "state = ?, lost = lost + 1, error = ?, ended = ?"
             _set(base, number, key, said, state, error, time.time())
 
-    def cut(self, number: int, begins: Sequence[int]) -> None:
-        """A file is to be done in parts, which begin there; what is known of other parts goes."""
+    def cut(self, number: int, begins: Sequence[int], version: str = "") -> None:
+        """A file is to be done in parts, which begin there; what is known of other parts goes.
+
+        Args:
+            number: the file's.
+            begins: of its parts, in ticks.
+            version: of the file, which all parts are to be of.
+        """
         with self._change() as base:
             base.execute("DELETE FROM parts WHERE number = ?", (number,))
             _add(base, number, [(PartKey(Step.FIND, n), at) for n, at in enumerate(begins)])
+            base.execute("INSERT OR REPLACE INTO versions VALUES (?, ?)", (number, version))
+
+    def version(self, number: int) -> str:
+        """Which version of a file was cut; "" where that is unknown."""
+        asked = "SELECT version FROM versions WHERE number = ?"
+        row = self._base.execute(asked, (number,)).fetchone()
+        return row[0] if row else ""
 
     def add_parts(self, number: int, keys: Sequence[PartKey]) -> None:
         """The tasks of a file's next step wait."""
@@ -277,7 +276,7 @@ class Ledger:
         Args:
             numbers: of the files; None for all.
         """
-        if self._version < _VERSION:
+        if self._version < VERSION:
             return {}
         there = [int(row[0]) for row in self._base.execute("SELECT DISTINCT number FROM parts")]
         if numbers is not None:
@@ -303,7 +302,7 @@ class Ledger:
         """Likewise, one after the other: a million at once are half a gigabyte."""
         where = f" WHERE state IN ({', '.join('?' * len(states))})" if states else ""
         remark, beside = "NULL", ""
-        if self._version == _VERSION:
+        if self._version == VERSION:
             remark, beside = "remark", " LEFT JOIN remarks USING (number)"
         rows = self._base.execute(
             f"SELECT {remark}, {_COLUMNS} FROM files{beside}{where} ORDER BY number",

@@ -16,7 +16,7 @@ from stream.fleet.places import exists, here
 from stream.fleet.results import results, with_targets
 from stream.fleet.steps import Made, Steps
 from stream.fleet.task import Done, Task
-from stream.fleet.transit import Life, UnfetchedError, at_hand
+from stream.fleet.transit import Life, Result, UnfetchedError, at_hand, refuse_another
 from stream.run.kept import KeptLostError
 from stream.sinks._spliced import NotJoinableError
 
@@ -71,16 +71,16 @@ class PartWork:
         part, place = self._part, self._part.key.place
         begin = part.begins[place] if place else None
         end = part.begins[place + 1] if place + 1 < part.count else None
-        with results((part.found(place),), self._task.number, self._scratch, self._life) as (made,):
+        with self._results((part.found(place),)) as (made,):
             return replace(done, frames=self._steps(self._plan).find(begin, end, made.open()))
 
     def _follow(self, done: Done) -> Done:
-        part, number = self._part, self._task.number
+        part = self._part
         kept = tuple(map(part.followed, range(part.count)))
         records = self._task.targets[1:]
         with (
-            results(records, number, self._scratch, self._life) as written,
-            results(kept, number, self._scratch, self._life) as made,
+            self._results(records) as written,
+            self._results(kept) as made,
         ):
             video = self._video
             beside = with_targets(replace(self._plan, outputs=self._plan.outputs[1:]), written)
@@ -100,9 +100,7 @@ class PartWork:
         first = sum(part.frames[:place])
         with (
             kept_at_hand(part.followed(place), self._scratch, self._life) as at,
-            results((part.painted(place),), self._task.number, self._scratch, self._life) as (
-                made,
-            ),
+            self._results((part.painted(place),)) as (made,),
         ):
             return replace(done, frames=steps.paint(place, part.begins, first, at, made.open()))
 
@@ -113,17 +111,22 @@ class PartWork:
                 stack.enter_context(kept_at_hand(part.painted(place), self._scratch, self._life))
                 for place in range(part.count)
             ]
-            (made,) = stack.enter_context(
-                results(self._task.targets[:1], self._task.number, self._scratch, self._life)
-            )
+            (made,) = stack.enter_context(self._results(self._task.targets[:1]))
             video = replace(self._plan.outputs[0], target=str(made.open()))
             steps = self._steps(replace(self._plan, outputs=(video,)))
             return _with(done, steps.join(painted))
 
     def _whole(self, done: Done) -> Done:
-        with results(self._task.targets, self._task.number, self._scratch, self._life) as made:
+        with self._results(self._task.targets) as made:
             steps = self._steps(with_targets(self._plan, made))
             return _with(done, steps.whole(self._found))
+
+    @contextmanager
+    def _results(self, places: tuple[str, ...]) -> Iterator[list[Result]]:
+        """Results that are put in their places where the film is still the one that was cut."""
+        with results(places, self._task.number, self._scratch, self._life) as made:
+            yield made
+            refuse_another(self._task.source, self._part.version)
 
     @property
     def _found(self) -> list[Place]:

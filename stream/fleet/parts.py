@@ -56,12 +56,14 @@ class PartTask:
         begins: where each part of the file begins, in ticks on the frames' clock.
         frames: how many each has, once that was found.
         folder: where steps leave what the next ones need.
+        version: of the file that was cut, which it still must be; "" where that is unknown.
     """
 
     key: PartKey
     begins: tuple[int, ...]
     frames: tuple[int, ...]
     folder: str
+    version: str = ""
 
     @property
     def count(self) -> int:

@@ -47,8 +47,10 @@ class Done:
         error: why it failed, in a sentence; None where all results are in their places.
         key: which part it was; None for the file.
         begins: where the parts of a file begin that is to be done in parts; then nothing else was.
+        version: of that file, as its disk or storage tells it.
         whole: whether a file that was cut is to be done at once from here on.
-        lost: whether what an earlier step wrote is gone, so that the file must begin anew.
+        lost: whether what an earlier step wrote is gone, or the file is another than was cut, so
+            that it must begin anew.
         unplaced: whether what failed is that results could not be put in their places.
         unfetched: whether it is that the storage gave nothing, by no fault of the file's.
         remark: what is to be said of the file.
@@ -62,6 +64,7 @@ class Done:
     error: str | None = None
     key: PartKey | None = None
     begins: tuple[int, ...] = ()
+    version: str = ""
     whole: bool = False
     lost: bool = False
     unplaced: bool = False

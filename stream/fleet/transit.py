@@ -122,6 +122,40 @@ def _version(source: str) -> str:
         return ""
 
 
+class ReplacedError(SourceError):
+    """A film is not any more the one that was cut into parts.
+
+    Args:
+        what: it is, and that it was replaced.
+    """
+
+
+def version_of(source: str) -> str:
+    """Which file or object lies there, as its disk or storage tells it; "" where that is unknown.
+
+    Raises:
+        SourceError: the storage does not answer.
+    """
+    with _fetching(source):
+        return _version(source)
+
+
+def refuse_another(source: str, version: str) -> None:
+    """Refuses a film that is not the one of which parts are done.
+
+    Args:
+        source: its path or address.
+        version: of the one that was cut; "" where that was unknown.
+
+    Raises:
+        ReplacedError: another lies there, or more or less of it.
+        SourceError: the storage does not answer.
+    """
+    now = version_of(source) if version else ""
+    if now and now != version:
+        raise ReplacedError(f"{shown(source)} was replaced, or written to, between its parts")
+
+
 class UnplacedError(SinkError):
     """A result cannot be put in its place, although it is whole.
 
@@ -234,7 +268,8 @@ def parts_folder(target: str, number: int, *about: str) -> str:
     Args:
         target: where the file's result goes.
         number: the file's in the ledger.
-        about: what would make these files others: the file's fingerprint, the options' hash.
+        about: what would make these files others: the file's fingerprint, the options' hash, and
+            which version of the file was cut.
     """
     parent, _, name = target.rpartition("/")
     mark = hashlib.sha256("\n".join(about).encode()).hexdigest()[:8]

@@ -14,7 +14,7 @@ from stream.errors import SinkError, StreamError, refusal
 from stream.fleet.results import remarks_of, results, with_targets
 from stream.fleet.scratch import scratch, tidy
 from stream.fleet.task import Done, Task
-from stream.fleet.transit import UnfetchedError, at_hand
+from stream.fleet.transit import ReplacedError, UnfetchedError, at_hand, refuse_another, version_of
 from stream.plugins import culprit
 from stream.system.scarcity import scarcity
 
@@ -75,7 +75,7 @@ class Worker:
         except StreamError as error:
             from stream.run.kept import KeptLostError
 
-            lost = isinstance(error, KeptLostError)
+            lost = isinstance(error, KeptLostError | ReplacedError)
             unplaced = isinstance(error, SinkError) and error.by_place
             unfetched = isinstance(error, UnfetchedError)
             done = replace(
@@ -87,6 +87,9 @@ class Worker:
         return replace(done, seconds=time.monotonic() - begun)
 
     def _do(self, task: Task, scratch: Path, done: Done) -> Done:
+        if task.part is not None:
+            refuse_another(task.source, task.part.version)
+        version = version_of(task.source) if task.split is not None else ""
         with at_hand(task.source, scratch, self._live) as path:
             if task.part is not None:
                 from stream.fleet.part_work import PartWork
@@ -98,7 +101,7 @@ class Worker:
 
                 found = cut(path, Fraction(task.split))
                 if found.begins:
-                    return replace(done, begins=found.begins)
+                    return replace(done, begins=found.begins, version=version)
                 done = replace(done, remark=found.why_not and f"not cut: {found.why_not}")
             made = self._file(task, path, scratch)
             remarks = [done.remark] * bool(done.remark) + remarks_of(made)

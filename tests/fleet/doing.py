@@ -64,12 +64,17 @@ class Doing:
 
     def do(self, step: Step, place: int = 0) -> Done:
         """Does a step."""
-        part = PartTask(PartKey(step, place), self.cut.begins, tuple(self.frames), self.folder)
-        done = self.worker.do(Task(1, str(self.source), self.targets, part=part))
+        done = self.tried(step, place)
         assert done.error is None, done
         self.steps.append(step)
         self.remarks += [done.remark] if done.remark else []
         return done
+
+    def tried(self, step: Step, place: int = 0) -> Done:
+        """Tries a step, which may fail."""
+        key, version = PartKey(step, place), self.cut.version
+        part = PartTask(key, self.cut.begins, tuple(self.frames), self.folder, version)
+        return self.worker.do(Task(1, str(self.source), self.targets, part=part))
 
     def begin(self, seconds: float) -> bool:
         """Cuts it, or does it at once; returns whether it was cut."""

@@ -81,7 +81,8 @@ class _Workers(Pool):
         if task.part is None:
             count = self._parts[task.source]
             if count > 1:
-                return [_with(done, begins=tuple(range(0, 10 * count, 10)))]
+                begins = tuple(range(0, 10 * count, 10))
+                return [_with(done, begins=begins, version=f"film {self.eras[task.source]}")]
             self.published[task.source] += 1
             return [_with(done, frames=10)]
         key = task.part.key
@@ -181,6 +182,33 @@ def _leave_halves(tasks: list[Task]) -> None:
     for task in tasks:
         if task.key is None or not task.key.of_each:
             Result(task.targets[0], task.number, Path()).open().write_bytes(b"half")
+
+
+def test_a_film_that_was_replaced_between_its_parts_is_begun_anew_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    pool = _Workers({"a": 2}, ["ok"] * 3 + ["gone"], seed=1, count=1)
+    folders: dict[str, str] = {}
+    submit = pool.submit
+
+    def seen(task: Task) -> None:
+        if task.part is not None:
+            folders.setdefault(task.part.version, task.part.folder)
+            assert folders[task.part.version] == task.part.folder
+        submit(task)
+
+    pool.submit = seen
+    ledger = _ledger(tmp_path, ["a"])
+    for after in (2, None):  # killed within the first version's parts, which the ledger knows
+        pool.after, pool.busy = after, []
+        _drive(ledger, pool)
+        (entry,) = ledger.entries()
+        ledger.want([entry.wanted])
+    assert entry.state == State.DONE and pool.published["a"] == 1
+    assert entry.remark == "begun anew: found-0.kept is gone"
+    assert list(folders) == ["film 0", "film 1"] and len(set(folders.values())) == 2
+    assert ledger.version(entry.number) == "film 1"
+    ledger.close()
 
 
 def test_a_part_that_fails_ends_its_file_and_the_next_run_does_the_rest(tmp_path: Path) -> None:

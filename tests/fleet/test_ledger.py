@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
@@ -113,12 +116,15 @@ def test_any_name_of_a_file_is_kept(ledger: Ledger, name: str) -> None:
 def test_what_is_changed_together_is_there_together_or_not_at_all(ledger: Ledger) -> None:
     ledger.want([_wanted("a"), _wanted("b")])
     first, second = (one.number for one in ledger.entries())
-    reader = Ledger(ledger.path, reading=True)
+
+    def done() -> int:
+        with closing(Ledger(ledger.path, reading=True)) as reader:
+            return reader.counts()[State.DONE]
 
     def changed(error: Exception | None) -> None:
         with ledger.together():
             ledger.done(first, seconds=1, frames=1, node="here")
-            assert reader.counts()[State.DONE] == 0
+            assert done() == 0
             ledger.begin(second)
             if error is not None:
                 raise error
@@ -127,7 +133,66 @@ def test_what_is_changed_together_is_there_together_or_not_at_all(ledger: Ledger
         changed(KeyError())
     assert ledger.counts()[State.WAITING] == 2
     changed(None)
-    assert reader.counts() == {
-        State.WAITING: 0, State.RUNNING: 1, State.DONE: 1, State.FAILED: 0
-    }  # fmt: skip
+    assert done() == 1 and ledger.counts()[State.RUNNING] == 1
+
+
+def _lying_in(folder: Path) -> dict[str, tuple[int, int]]:
+    return {one.name: (one.stat().st_size, one.stat().st_mtime_ns) for one in folder.iterdir()}
+
+
+def _looked(path: Path) -> int:
+    with closing(Ledger(path, reading=True)) as reader:
+        assert all(one.wanted.options == "options" for one in reader.each())
+        return reader.counts()[State.WAITING]
+
+
+def test_looking_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with closing(Ledger(path)) as ledger:
+        ledger.want([_wanted("a"), _wanted("b")])
+        before = _lying_in(tmp_path)
+        assert set(before) == {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"}
+        assert _looked(path) == 2
+        assert _lying_in(tmp_path) == before
+        # A look that lasts longer than the driver.
+        reader = Ledger(path, reading=True)
+    assert set(_lying_in(tmp_path)) == {"ledger.sqlite"}
     reader.close()
+    before = _lying_in(tmp_path)
+    assert _looked(path) == 2
+    assert _lying_in(tmp_path) == before
+
+
+def test_what_a_killed_driver_has_left_is_read_where_nobody_may_write(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.want([_wanted("a")])
+        for name in ("ledger.sqlite", "ledger.sqlite-wal"):  # as `kill -9` leaves them
+            copyfile(tmp_path / name, folder / name)
+    for one in (*folder.iterdir(), folder):
+        one.chmod(0o500 if one.is_dir() else 0o400)
+    before = _lying_in(folder)
+    assert _looked(folder / "ledger.sqlite") == 1
+    assert _lying_in(folder) == before
+    folder.chmod(0o700)
+
+
+def test_a_ledger_is_read_as_it_was_at_one_moment(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log begins anew between the copies of the database and of the log."""
+    ledger.want([_wanted(f"{place}.mp4") for place in range(300)])
+    written = itertools.count(1)
+
+    def copied(source: Path, to: Path) -> None:
+        copyfile(source, to)
+        if source == ledger.path and (time := next(written)) <= most:
+            with closing(sqlite3.connect(ledger.path)) as base:
+                base.execute("PRAGMA wal_checkpoint(RESTART)")
+            ledger.want([_wanted(f"{most}-{time}-{place}.mp4") for place in range(300)])
+
+    monkeypatch.setattr("stream.fleet.looking.copyfile", copied)
+    for most in (3, 99):  # what is always written faster than it is copied is read where it lies
+        written = itertools.count(1)
+        assert _looked(ledger.path) == ledger.counts()[State.WAITING] > 300 * min(most, 10)

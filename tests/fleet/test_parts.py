@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from stream.fleet.parts import PartKey, Step, following
+from stream.fleet.steps import Steps
 from stream.fleet.task import Task
 from stream.fleet.work import Worker
 from stream.sources._part import cut
@@ -226,6 +228,46 @@ def test_what_is_not_whole_is_not_taken(worker: Worker, tmp_path: Path, harm: st
         done = worker.do(replace(task, part=part))
         assert done.lost and "which an earlier step wrote" in (done.error or "")
         assert not Path(doing.targets[0]).exists() and not Path(doing.targets[1]).exists()
+
+
+@pytest.mark.parametrize("step", ALL)
+def test_parts_of_two_films_are_not_mixed(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    """The film is replaced before a step, or appended to just before its result is put there."""
+    source = make_clip(tmp_path / "clip.mp4", **{**SIZE, "frames": 30, "options": KEYS})
+    films = [make_clip(tmp_path / "other.mp4", **{**SIZE, "frames": 40, "options": KEYS})]
+    films += [tmp_path / "longer.mp4"]
+    films[1].write_bytes(source.read_bytes() + b"\0" * 100)
+    doing = Doing(worker, source, targets_in(tmp_path / "parts", ".mp4"))
+    assert doing.begin(0.5) and doing.cut.version
+    if step != Step.FIND:
+        doing.find()
+    if step in (Step.PAINT, Step.JOIN):
+        doing.do(Step.FOLLOW)
+    if step == Step.JOIN:
+        for place in range(len(doing.cut.begins)):
+            doing.do(Step.PAINT, place)
+    there = {path for path in tmp_path.rglob("*") if path.is_file()}
+    first, kept = source.read_bytes(), source.stat()
+    steps = {Step.FIND: "find", Step.FOLLOW: "follow", Step.PAINT: "paint", Step.JOIN: "join"}
+    does = getattr(Steps, steps[step])
+
+    def appended(*given: Any) -> Any:
+        made = does(*given)
+        source.write_bytes(films[1].read_bytes())
+        return made
+
+    source.write_bytes(films[0].read_bytes())
+    before = doing.tried(step)
+    source.write_bytes(first)
+    os.utime(source, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    monkeypatch.setattr(Steps, steps[step], appended)
+    behind = doing.tried(step)
+    for done in (before, behind):
+        assert done.lost
+        assert done.error == f"{source} was replaced, or written to, between its parts"
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == there
 
 
 def test_parts_are_as_long_as_asked_for(tmp_path: Path) -> None:
