@@ -186,6 +186,7 @@ class VideoInfo:
         camera: whether it is a camera of this machine, which mostly faces who watches.
         pictures: the file that each frame comes from, by its index, where each is one; of frames
             that have not come yet some may turn out unreadable and be taken out.
+        numbers: of frames that come from numbered files these numbers, by index, as `pictures`.
         places: of `pictures` that do not lie in the folder that was asked for but below it, where.
         namesakes: of `pictures` those that nothing but their ending tells from another, whose
             results have whole names where they lose it.
@@ -221,6 +222,7 @@ class VideoInfo:
     live: bool = False
     camera: bool = False
     pictures: Sequence[Path] = ()
+    numbers: Sequence[int] = ()
     places: Mapping[Path, Path] = field(default_factory=dict)
     namesakes: frozenset[Path] = frozenset()
     alpha: bool = False

@@ -14,10 +14,11 @@ import av
 
 from stream.errors import StreamError
 from stream.frame import Frame
-from stream.settings.options import CutOptions
+from stream.settings.options import CameraOptions, CutOptions, InputOptions
 from stream.sources._container import RAISED, choose_video, open_container
 from stream.sources._ending import declared_end
 from stream.sources.file import FileSource
+from stream.sources.numbered import NumberedSource
 
 _SHORT = 0.5
 """Seconds by which lengths that files declare differ for other reasons than a missing end."""
@@ -39,7 +40,7 @@ class _Reach:
     Attributes:
         pictures: seconds from the first picture to the last one.
         gap: seconds between the last two pictures.
-        tick: the finest that its clock can tell, in seconds.
+        tick: the finest that its clock can tell, in seconds; 0 where its times are exact.
         sound: seconds from the first picture to the end of the sound that ends first; None where
             there is none.
     """
@@ -59,7 +60,7 @@ class _Reach:
         return heard and self.pictures > least
 
 
-def finished(source: Path, output: Path, cut: CutOptions) -> bool:
+def finished(source: Path, output: Path, cut: CutOptions, fps: float | None = None) -> bool:
     """Whether a result is there and goes to the last picture that it should have.
 
     Lengths that differ are enough to say no. Else the ends of both files are read, and decoded only
@@ -69,7 +70,15 @@ def finished(source: Path, output: Path, cut: CutOptions) -> bool:
         source: the input.
         output: its result.
         cut: the part that is taken.
+        fps: pictures a second of an input that is numbered pictures; None for the usual ones.
     """
+    if NumberedSource.accepts(source):
+        film = _numbered(source, cut, fps) if output.exists() else None
+        if film is None:
+            return False  # the run says what is wrong
+        there, wanted = _stored(output) or _decoded(output, CutOptions()), film.reach
+        # Of another rate it goes too far.
+        return there is not None and there.is_as_far_as(wanted) and wanted.is_as_far_as(there)
     if not _may_be_whole(source, output, cut):
         return False
     if cut.limit is not None and _count(output, cut.limit) >= cut.limit:
@@ -83,8 +92,38 @@ def finished(source: Path, output: Path, cut: CutOptions) -> bool:
     return given is None or (made is not None and made.is_as_far_as(given))
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A film of numbered pictures.
+
+    Attributes:
+        reach: how far it goes.
+        last: when its last picture comes, in seconds.
+        count: how many pictures it has, if all of them can be read.
+    """
+
+    reach: _Reach
+    last: Fraction
+    count: int
+
+
+def _numbered(pattern: Path, cut: CutOptions, fps: float | None) -> _Numbered | None:
+    """What is to come of numbered pictures; None where nothing does."""
+    try:
+        asked = InputOptions(cut, camera=CameraOptions(fps=fps))
+        with NumberedSource.from_target(pattern, asked) as source:
+            *_, last = times = source.last_times()
+            reach = _Reach(last - source.begins, last - times[0], tick=Fraction(0))
+            return _Numbered(reach, last, len(source.numbers))
+    except (StreamError, ValueError):  # the last one was taken away meanwhile
+        return None
+
+
 def count_pictures(path: Path) -> int:
-    """How many pictures a file holds."""
+    """How many pictures a file, or a film of numbered pictures, holds; 0 of what is none."""
+    if NumberedSource.accepts(path):
+        film = _numbered(path, CutOptions(), None)
+        return 0 if film is None else film.count
     with suppress(StreamError, OSError, *RAISED), open_container(path) as container:
         declared = choose_video(container, path)[0].frames
         if declared:
@@ -105,8 +144,17 @@ class LastPicture:
     gap: Fraction
 
 
-def last_picture(path: Path, cut: CutOptions) -> LastPicture | None:
-    """The last picture of a part of a file; None where there is none, or it cannot be read."""
+def last_picture(path: Path, cut: CutOptions, fps: float | None = None) -> LastPicture | None:
+    """The last picture of a part of a film; None where there is none, or it cannot be read.
+
+    Args:
+        path: a file, or the pattern of numbered pictures.
+        cut: the part.
+        fps: pictures a second of numbered pictures; None for the usual ones.
+    """
+    if NumberedSource.accepts(path):
+        film = _numbered(path, cut, fps)
+        return None if film is None else LastPicture(film.last, film.reach.gap)
     begin = None if cut.start is None else Fraction(cut.start)
     try:
         with FileSource(path, start=begin, end=cut.end) as source:

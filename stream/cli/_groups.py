@@ -82,6 +82,11 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             for name, leaf in asked.items()
             if given.get(name) not in (None, [])
         }
+        if "from_records" in values:
+            from stream.run.guard import refuse_beside_records
+
+            # Here it is known that an option was typed, also one whose value holds anyway.
+            refuse_beside_records(values)
         plain = {name: value for name, value in given.items() if name not in asked}
         made: dict[str, object] = {name: build(group, values) for name, group in groups.items()}
         function(**plain, **made)

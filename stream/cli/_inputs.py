@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from stream.cli._hints import is_address, no_such_file
 from stream.errors import SourceError, UsageError
-from stream.wording.names import RESULT, at_home, is_piece, is_result
+from stream.wording.names import RESULT, at_home, is_piece, is_result, numbered, unnumbered
 
 Thing = TypeVar("Thing")
 
@@ -82,10 +82,20 @@ def find_inputs(
             found.folders = True
             matches = _of_pattern(text, endings, what, results, found.left_out)
             found.files += [(one, Path(one.name)) for one in matches]
+        elif _is_film(text, endings):
+            found.files.append((path, Path(unnumbered(path).name)))
         else:
             raise no_such_file(text, last_of_several=1 < place == len(inputs))
     _leave_own_results(found)
     return found
+
+
+def _is_film(text: str, endings: frozenset[str]) -> bool:
+    """Whether it names numbered pictures that are one film, where films are taken."""
+    from stream.sources.folders import PICTURE_ENDINGS
+
+    picture = Path(text).suffix.lower() in PICTURE_ENDINGS - endings
+    return picture and numbered(text) is not None
 
 
 def _leave_own_results(found: Found) -> None:
@@ -148,7 +158,7 @@ def _ways() -> tuple[tuple[str, frozenset[str]], ...]:
     from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS
 
     return (
-        ("its pictures are for: stream image", PICTURE_ENDINGS),
+        ("its pictures are for: stream image; where they are one film, say --fps", PICTURE_ENDINGS),
         ("its videos are for: stream file", VIDEO_ENDINGS),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +16,26 @@ from stream.cli._batch import (
     check_skipping,
     match_outputs,
     refuse_twins,
+    which_holds,
 )
-from stream.cli._groups import command
+from stream.cli._groups import command, shared
 from stream.cli._inputs import find_inputs
 from stream.run.plan import RunPlan, SourcePlan
-from stream.settings.options import CutOptions, DecodingOptions, InputOptions, ReplayOptions
+from stream.settings.options import (
+    CameraOptions,
+    CutOptions,
+    DecodingOptions,
+    InputOptions,
+    ReplayOptions,
+)
 from stream.wording.names import below
+
+
+@dataclass(frozen=True, slots=True)
+class _FilmOptions:
+    """What is asked of numbered pictures that are one film."""
+
+    fps: float | None = shared(CameraOptions, "fps")
 
 
 @command
@@ -29,12 +43,15 @@ def file(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT", help="Video files, folders of them, or patterns ('takes/*.mp4')."
+            metavar="INPUT",
+            help="Video files, folders of them, or patterns ('takes/*.mp4'); numbered pictures "
+            "(frames/%05d.png, or a folder with --fps) are one film.",
         ),
     ],
     asked: common.Common,
     cut: CutOptions,
     decoding: DecodingOptions,
+    film: _FilmOptions,
     batch: BatchOptions,
     beside: common.BesideOptions,
     output: Annotated[
@@ -56,9 +73,12 @@ def file(
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
     from stream.cli._runs import go_through, save_or_none  # OpenCV before PyAV
     from stream.run.opening import endings_for
+    from stream.sources._numbering import as_film
     from stream.sources.folders import VIDEO_ENDINGS
 
     into = (*(output or ()), beside.masks)
+    if film.fps is not None:
+        inputs = [as_film(one) for one in inputs]
     found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive, into=into)
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
@@ -84,13 +104,15 @@ def file(
     ]
     refuse_twins(tasks)
     common.keep_clear(one for task in tasks for one in task.all_outputs)
-    inputs_asked = InputOptions(cut=cut, decoding=decoding)
+    inputs_asked = InputOptions(cut, decoding=decoding, camera=CameraOptions(fps=film.fps))
     plans = {task: _plan(task, asked, inputs_asked, masks, several=several) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):
         return
     skipped = dict.fromkeys(
-        task for task in tasks if batch.skip_existing and _is_finished(task, cut)
+        task for task in tasks if batch.skip_existing and _is_finished(task, cut, film.fps)
     )
+    held = which_holds(batch, len(skipped), overwrite=asked.files.overwrite)
+    common.say(held, quiet=asked.run.quiet or not held)
     go_through(
         [plan for task, plan in plans.items() if task not in skipped],
         asked.run,
@@ -132,14 +154,16 @@ def _placed(path: Path | None, task: Task) -> Path | None:
     return None if path is None else Path(below(str(path), task.place.parent))
 
 
-def _is_finished(task: Task, cut: CutOptions) -> bool:
+def _is_finished(task: Task, cut: CutOptions, fps: float | None) -> bool:
     from stream.cli._finished import finished
     from stream.cli._recorded import recorded
 
-    films = all(finished(task.source, Path(one), cut) for one in task.outputs)
+    films = all(finished(task.source, Path(one), cut, fps) for one in task.outputs)
     beside = bool(task.outputs)
     return (
         bool(task.all_outputs)
         and films
-        and all(recorded(task.source, Path(one), cut, beside=beside) for one in task.records)
+        and all(
+            recorded(task.source, Path(one), cut, beside=beside, fps=fps) for one in task.records
+        )
     )

@@ -17,6 +17,8 @@ from stream.cli._batch import (
     photo_beside,
     photo_name,
     photo_target,
+    refuse_itself,
+    which_holds,
 )
 from stream.cli._groups import command
 from stream.cli._inputs import find_inputs
@@ -99,6 +101,11 @@ def image(
         target, name = _result(paths, output, several=len(paths) > 1 or found.folders, made=made)
         outputs.insert(0, OutputPlan(name, picture, files))
         folder = target if name.endswith("/") else None
+        for path, place in places.items() if output is not None else ():
+            result = _result_of(place, target, made, whole=path in alike)
+            if result != target:
+                usual = photo_beside(path, made=made) if len(paths) == 1 else None
+                refuse_itself(path, output or "", result, usual)
         if batch.skip_existing:
             if output is not None and numbered(output):
                 raise UsageError(
@@ -111,6 +118,8 @@ def image(
             ]
     elif batch.skip_existing and targets and all(Path(one).exists() for one in targets):
         paths = []
+    held = which_holds(batch, len(places) - len(paths), overwrite=files.overwrite)
+    common.say(held, quiet=run.quiet or not held)
     refuse_unpainted(asked.picture, (*outputs, *pasted), photos=True)
     if not paths:
         common.say("every result is there already", quiet=run.quiet)

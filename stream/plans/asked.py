@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from stream import sources
 from stream.errors import StreamError, UsageError
+from stream.run.guard import refuse_beside_records
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.settings.groups import build, leaves, read, unknown
 from stream.settings.option import Value
@@ -120,17 +122,19 @@ def plan_of(
     Raises:
         UsageError: a keyword that there is not.
     """
+    if options.get("from_records") is not None:
+        refuse_beside_records({name: one for name, one in options.items() if one is not None})
     rest = dict(options)
-    source = SourcePlan(
-        int(target) if isinstance(target, np.integer) else target,
-        InputOptions(
-            grouped(CutOptions, rest),
-            grouped(ReplayOptions, rest),
-            grouped(CameraOptions, rest),
-            grouped(NetworkOptions, rest),
-            grouped(DecodingOptions, rest),
-        ),
+    asked = InputOptions(
+        grouped(CutOptions, rest),
+        grouped(ReplayOptions, rest),
+        grouped(CameraOptions, rest),
+        grouped(NetworkOptions, rest),
+        grouped(DecodingOptions, rest),
     )
+    if isinstance(target, np.integer):
+        target = int(target)
+    source = SourcePlan(sources.meant(target, asked), asked)
     painted = tuple(outputs) != (CALLER,)
     groups = (InputOptions, CountOptions, ModelOptions)
     of_outputs = (PictureOptions, OutputOptions)

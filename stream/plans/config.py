@@ -29,6 +29,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from stream import sources
 from stream.disk.twins import Twins
 from stream.errors import ModelError, ProviderError, SourceError, UsageError
 from stream.plans.toml_lines import (
@@ -263,11 +264,13 @@ class _Reader:
     ) -> tuple[SourcePlan, str, list[_Output]]:
         plain = ("target", "name", "output")
         given = self._values(place, table, leaves(InputOptions), plain)
+        options = self._build(place, InputOptions, given)
         target = self._target(place, table)
+        if isinstance(target, str):
+            target = str(sources.meant(target, options))
         name = name_of(target)
         if "name" in table:
             name = self._text_of((*place, "name"), "name", table["name"])
-        options = self._build(place, InputOptions, given)
         replay = replace(options.replay, from_records=_called(options.replay.from_records, name))
         options = replace(options, replay=replay)
         own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]

@@ -81,7 +81,11 @@ class CameraOptions:
         parse=parse_size,
     )
     fps: float | None = option(
-        None, "Pictures per second.", said="the camera's", low=1.0, high=1000.0
+        None,
+        "Pictures per second; of numbered pictures too, which are taken for 25 otherwise.",
+        said="the camera's",
+        low=1.0,
+        high=1000.0,
     )
     device: str | None = option(
         None,

@@ -80,6 +80,7 @@ class WriterKeywords(TypedDict, total=False):
     codec: str | None
     crf: float | None
     preset: str | None
+    pixel_format: str | None
     overwrite: bool
     format: str | None
     records_masks: str

@@ -309,6 +309,13 @@ class OutputOptions:
         said="a fast one",
         metavar="NAME",
     )
+    pixel_format: str | None = option(
+        None,
+        "How samples of video are stored, as FFmpeg names it: yuv420p plays everywhere; yuv444p, "
+        "yuv420p10le, …",
+        said="as the source's, or what comes nearest",
+        metavar="NAME",
+    )
     format: str | None = option(
         None,
         "What -o - writes to standard output. y4m: raw frames for ffmpeg, ffplay, mpv; rawvideo: "

@@ -21,6 +21,9 @@ from stream.disk.leftovers import unmark
 from stream.errors import SinkError, UsageError
 from stream.sinks._syncing import Syncing
 
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""Why a file cannot be created where another may be later."""
+
 
 def check_destination(
     path: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()
@@ -88,7 +91,8 @@ class Destination:
                     flags |= os.O_CREAT | os.O_EXCL
                 self._file = os.open(self.working, flags, 0o666)
         except OSError as error:
-            raise SinkError(f"{self.working} cannot be written: {error.strerror}") from error
+            what = f"{self.working} cannot be written: {error.strerror}"
+            raise SinkError(what, by_place=error.errno in _NO_ROOM) from error
         # Some file systems know of no names.
         self._named = self._regular and os.fstat(self._file).st_nlink > 0
         self._syncing = Syncing(self._file) if self._regular else None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
 from stream.sinks._alpha import holds
 from stream.sinks._encoders import EncoderChoice
+
+_PLAYED = (".mp4", ".m4v", ".mov")
+_USUAL = ("yuv420p", "yuvj420p", "nv12", "gray")
 
 
 def _traits(name: str) -> tuple[int, float, float, bool]:
@@ -74,15 +78,62 @@ def choose_format(
     if not candidates and alpha:
         raise UsageError(f"the encoder {choice.name} keeps no transparency")
     if not candidates:
-        raise UsageError(f"the encoder {choice.name} takes no pictures of this size")
+        told = f" in {choice.formats[0]}" if len(choice.formats) == 1 else ""
+        raise UsageError(f"the encoder {choice.name} takes no pictures of this size{told}")
     if wanted in candidates:
         return wanted
     return min(candidates, key=cost)
 
 
-def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | None:
+def in_format(choice: EncoderChoice, asked: str | None, *, alpha: bool = False) -> EncoderChoice:
+    """An encoder that is given pictures of one pixel format only.
+
+    Args:
+        choice: the encoder.
+        asked: FFmpeg's name of the pixel format; None for any that it takes.
+        alpha: whether it is to hold transparency.
+
+    Raises:
+        UsageError: there is none of this name, or the encoder does not take it.
+    """
+    if asked is None:
+        return choice
+    taken = choice.formats
+    try:
+        components = VideoFormat(asked).components
+    except ValueError:
+        components = ()
+    if not components or (taken is not None and asked not in taken):
+        known = "" if taken is None else f"; {choice.name} takes {', '.join(map(str, taken))}"
+        what = f"is not what {choice.name} takes" if components else "is no pixel format"
+        raise UsageError(f"{asked!r} {what}{known}")
+    if alpha and not holds(asked):
+        raise UsageError(f"{asked} keeps no transparency; leave --pixel-format away")
+    return replace(choice, formats=(asked,), asked=True)
+
+
+def unusual(encoder: str, used: str, ending: str) -> list[str]:
+    """What is to be said of pictures that many players do not show.
+
+    Args:
+        encoder: FFmpeg's name of it.
+        used: the pixel format that it is given.
+        ending: of the file.
+    """
+    if not encoder.startswith(("libx264", "h264_")) or ending not in _PLAYED:
+        return []
+    if used in _USUAL or VideoFormat(used).is_rgb:
+        return []
+    return [
+        f"the film is H.264 in {used}, which many players and browsers do not show: "
+        "--pixel-format yuv420p is shown by all"
+    ]
+
+
+def format_remark(wanted: str, used: str, choice: EncoderChoice, *, odd: bool) -> str | None:
     """One sentence where the pixel format had to change, None where no sample is touched."""
-    if re.sub("yuv[aj]", "yuv", used) == wanted.replace("yuvj", "yuv"):
+    encoder = choice.name
+    if choice.asked or re.sub("yuv[aj]", "yuv", used) == wanted.replace("yuvj", "yuv"):
         return None
     if odd and _traits(wanted)[0] == _traits(used)[0]:
         return (

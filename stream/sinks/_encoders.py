@@ -147,6 +147,7 @@ class EncoderChoice:
         qscale: a fixed quantiser, for encoders that are asked for quality that way.
         keeps_captions: whether closed captions that pictures carry go into what it gives.
         rules: how this encoder is handled.
+        asked: whether its one pixel format was asked for.
     """
 
     name: str
@@ -155,6 +156,7 @@ class EncoderChoice:
     qscale: int | None
     keeps_captions: bool
     rules: Encoder
+    asked: bool = False
 
 
 def quieten() -> None:

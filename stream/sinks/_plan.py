@@ -16,6 +16,7 @@ from stream.errors import UsageError
 from stream.frame import VideoInfo
 from stream.pictures.mastering import TELLING, with_mastering
 from stream.pictures.siting import SHRUNK
+from stream.settings.options import OutputOptions
 from stream.sinks._alpha import ENCODERS
 from stream.sinks._containers import (
     ALPHA_ENDINGS,
@@ -23,10 +24,11 @@ from stream.sinks._containers import (
     choose_container,
     frame_grid,
 )
+from stream.sinks._encoder_formats import unusual
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._names import called
 from stream.sinks._trial import holds_video
-from stream.sinks._trial_colours import lost_colours, lost_siting
+from stream.sinks._trial_colours import lost_colours, lost_siting, says_range
 from stream.system.cpu import processor
 from stream.wording.words import counted
 
@@ -94,19 +96,22 @@ def choose_alpha(
     return found
 
 
-def check_identities(path: Path, codec: str | None, crf: float | None, preset: str | None) -> None:
+def check_identities(path: Path, options: OutputOptions) -> None:
     """Makes sure that a file keeps every value of 16-bit grey pictures.
 
     Raises:
         UsageError: it does not.
     """
+    codec = options.codec
+    if options.pixel_format is not None:
+        raise UsageError("identities have a pixel format of their own: leave --pixel-format away")
     if path.suffix.lower() != ".mkv" or codec not in (None, IDENTITIES_CODEC):
         raise UsageError(
             f"{path} does not keep the 16-bit values of identities exactly"
             + (f" with the codec {codec}" if codec not in (None, IDENTITIES_CODEC) else "")
             + "; .mkv (FFV1), .png and .tif do"
         )
-    choose(path, IDENTITIES_CODEC, crf, preset)
+    choose(path, IDENTITIES_CODEC, options.crf, options.preset)
 
 
 def refusal(path: Path) -> str:
@@ -160,20 +165,37 @@ def uses_all_values(info: VideoInfo) -> bool:
     return info.colour.full_range is True or info.pixel_format.startswith("yuvj")
 
 
+def keeps_range(kind: ContainerKind, choice: EncoderChoice, pixel_format: str) -> bool:
+    """Whether samples that use all values are known as such where the file is read.
+
+    Args:
+        kind: the container.
+        choice: the encoder and its settings.
+        pixel_format: that it is given pictures in.
+    """
+    if VideoFormat(pixel_format).is_rgb:
+        return True
+    if choice.asked:  # Who asks for yuv420p, not yuvj420p, wants what all players take it for.
+        return not pixel_format.startswith("yuv") or pixel_format.startswith("yuvj")
+    return says_range(kind, choice.name, choice.options, pixel_format)
+
+
 def narrowed(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> tuple[VideoInfo, str]:
     """What is said of a source whose samples are brought to the values of film, and why."""
     colour = replace(info.colour, full_range=False)
     pixel_format = info.pixel_format.replace("yuvj", "yuv")
+    why = f"{choice.name} in {called(kind)} cannot say that samples use all values"
+    if choice.asked and choice.formats:
+        why = f"samples in {choice.formats[0]} do not use all values"
     return replace(info, colour=colour, pixel_format=pixel_format), (
-        f"{choice.name} in {called(kind)} cannot say that samples use all values, so these are "
-        "narrowed to those of film; it looks the same"
+        f"{why}, so these are narrowed to those of film; it looks the same"
     )
 
 
 def lost(
     info: VideoInfo, kind: ContainerKind, choice: EncoderChoice, pixel_format: str, ending: str
 ) -> list[str]:
-    """What is to be said of a source's colours and times that the file cannot hold.
+    """What is to be said of a source's colours and times that the file cannot hold, or few show.
 
     Args:
         info: what the source says of its video.
@@ -202,6 +224,9 @@ def lost(
             f"{choice.name} knows few frame rates, and the film has none of them throughout: "
             f"pictures are up to {float(500 / rates[-1]):.0f} ms off their time; libx264 keeps it"
         )
+    # Who has such a film of H.264 already, or asks for one, knows.
+    if info.codec != "h264" and not choice.asked:
+        said += unusual(choice.name, pixel_format, ending)
     return said
 
 

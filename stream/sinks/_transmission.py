@@ -25,6 +25,7 @@ PATIENCE = 8.0
 
 _BROADCAST_SOUND = frozenset({"aac", "mp3", "mp2", "ac3"})
 _H264 = frozenset({"libx264", "h264_nvenc", "h264_qsv", "h264_videotoolbox"})
+_TAKEN = "yuv420p"
 _CODECS = _H264 | {"libx265", "hevc_nvenc"}
 # What waits for sound that is late is late itself (microseconds).
 _SOON = {"max_interleave_delta": "200000"}
@@ -105,6 +106,8 @@ def choose_for_sending(
     Raises:
         UsageError: receivers do not take what it encodes, or a setting is not possible.
     """
+    if options.pixel_format not in (None, _TAKEN):
+        raise UsageError(f"receivers take {_TAKEN}: leave --pixel-format away")
     choice = choose_encoder(options.codec or "libx264", options.crf, options.preset)
     codecs = _CODECS if way is None else way.codecs
     if choice.name not in codecs:
@@ -189,7 +192,7 @@ class Transmission(VideoSink):
     ) -> tuple[ContainerKind, EncoderChoice]:
         choice = choose_for_sending(self._asked, self._way, now=self._now)
         # What every receiver shows; it takes even sizes only.
-        formats = ("yuv420p",) if self._even else ("yuv420p", "yuv444p")
+        formats = (_TAKEN,) if self._even else (_TAKEN, "yuv444p")
         # The tool for SRT sends on what it is given, our own process makes its container itself.
         container = "mpegts" if scheme_of(self._address) == "srt" else "nut"
         end = _ENDS[self._way.muxer]

@@ -52,7 +52,11 @@ class AnimationSink(Sink):
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """Refuses what only video files can be asked."""
         ending = Path(target).suffix.lower()
-        for name, value in (("codec", options.codec), ("preset", options.preset)):
+        for name, value in (
+            ("codec", options.codec),
+            ("preset", options.preset),
+            ("pixel-format", options.pixel_format),
+        ):
             if value is not None:
                 raise UsageError(f"{target} is an animated picture and has no --{name}; leave it")
         if options.crf is not None and ending == ".apng":

@@ -109,6 +109,7 @@ class ImageSink(Sink):
             grey=info.grey,
             shape=info.sample_aspect_ratio,
             conceals=info.conceals,
+            numbers=info.numbers,
         )
 
     @staticmethod
@@ -162,6 +163,7 @@ class ImageSink(Sink):
         grey: bool = False,
         shape: Fraction = _SQUARE,
         conceals: bool = False,
+        numbers: Sequence[int] = (),
     ) -> None:
         """Checks that the output can be written.
 
@@ -175,8 +177,8 @@ class ImageSink(Sink):
             kept: endings that hold the pictures that will come; in a folder others become .png.
             grey: whether pictures have no colour, so that one channel is enough.
             shape: width over height of one sample.
-            conceals: whether what the file that a picture comes from says of it may show nothing
-                of it as it was.
+            conceals: whether what a picture's file says of it may show nothing of it as it was.
+            numbers: of frames by their index, where they come from numbered files.
 
         Raises:
             UsageError: a file exists already, is an input, or several pictures go into one file.
@@ -192,6 +194,7 @@ class ImageSink(Sink):
         self._grey = grey
         self._shape = shape
         self._conceals = conceals
+        self._numbers = numbers
         several = numbered(self._target) is not None
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (several or folder)
@@ -389,6 +392,7 @@ class ImageSink(Sink):
         source = self._source(index)
         place = None if source is None else self._places.get(source)
         whole = source in self._namesakes
+        index = self._numbers[index] if index < len(self._numbers) else index
         return self.path_of(self._target, index, source, self._kept, place, whole=whole)
 
 

@@ -10,6 +10,7 @@ from stream.errors import UsageError
 from stream.frame import Item, VideoInfo
 from stream.settings.options import OutputOptions
 from stream.sinks._containers import ContainerKind
+from stream.sinks._encoder_formats import in_format
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._plan import check_identities, choose, refusal
 from stream.sinks._standard import StandardOutput
@@ -47,7 +48,8 @@ class StandardSink(VideoSink):
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """Refuses settings that are not possible."""
-        _choose(options)
+        _, choice = _choose(options)
+        in_format(choice, options.pixel_format)
 
     @classmethod
     def check_alpha(cls, target: str, options: OutputOptions) -> None:
@@ -62,7 +64,7 @@ class StandardSink(VideoSink):
     @classmethod
     def check_identities(cls, target: str, options: OutputOptions) -> None:
         """Only Matroska keeps their values."""
-        check_identities(_path(options), options.codec, options.crf, options.preset)
+        check_identities(_path(options), options)
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
@@ -74,7 +76,12 @@ class StandardSink(VideoSink):
         self._unread = False
         try:
             super().__init__(
-                _path(options), info, codec=options.codec, crf=options.crf, preset=options.preset
+                _path(options),
+                info,
+                codec=options.codec,
+                crf=options.crf,
+                preset=options.preset,
+                pixel_format=options.pixel_format,
             )
         except Gone:
             self._unread = True  # already; its first frame says so where runs listen

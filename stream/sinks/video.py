@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from av.stream import Disposition
-from av.video.format import VideoFormat
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -22,7 +21,7 @@ from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, ContainerKind
 from stream.sinks._copies import Copies
 from stream.sinks._covers import Covers
 from stream.sinks._destination import Destination, check_destination
-from stream.sinks._encoder_formats import choose_format, format_remark
+from stream.sinks._encoder_formats import choose_format, format_remark, in_format
 from stream.sinks._encoder_refusals import refusal
 from stream.sinks._encoders import EncoderChoice, quieten, says_shape
 from stream.sinks._key_frames import KeyFrames
@@ -44,13 +43,13 @@ from stream.sinks._plan import (
     choose_alpha,
     choose_tick,
     configure,
+    keeps_range,
     lost,
     moved,
     narrowed,
     rate_of,
     uses_all_values,
 )
-from stream.sinks._trial_colours import says_range
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
 from stream.wording.words import counted
@@ -90,18 +89,20 @@ class VideoSink(Sink):
                 input.
             SinkError: its folder does not exist or may not be written to.
         """
-        choose(Path(target), options.codec, options.crf, options.preset)
+        _, choice = choose(Path(target), options.codec, options.crf, options.preset)
+        in_format(choice, options.pixel_format)
         check_destination(target, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
     def check_alpha(cls, target: str, options: OutputOptions) -> None:
         """WebM, QuickTime and Matroska hold it, by encoders that keep it."""
-        choose_alpha(Path(target), options.codec, options.crf, options.preset)
+        _, choice = choose_alpha(Path(target), options.codec, options.crf, options.preset)
+        in_format(choice, options.pixel_format, alpha=True)
 
     @classmethod
     def check_identities(cls, target: str, options: OutputOptions) -> None:
         """Only Matroska holds them."""
-        check_identities(Path(target), options.codec, options.crf, options.preset)
+        check_identities(Path(target), options)
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
@@ -112,6 +113,7 @@ class VideoSink(Sink):
             codec=options.codec,
             crf=options.crf,
             preset=options.preset,
+            pixel_format=options.pixel_format,
             overwrite=options.overwrite,
         )
 
@@ -123,6 +125,7 @@ class VideoSink(Sink):
         codec: str | None = None,
         crf: float | None = None,
         preset: str | None = None,
+        pixel_format: str | None = None,
         overwrite: bool = False,
         threads: int | None = None,
     ) -> None:
@@ -134,15 +137,18 @@ class VideoSink(Sink):
             codec: FFmpeg's name of an encoder; None for the container's default.
             crf: quality on the encoder's own scale, lower is better; None for its default.
             preset: speed in the encoder's own words; None for a fast one.
+            pixel_format: FFmpeg's name of how samples are stored; None for what keeps the most.
             overwrite: whether an existing file may be replaced.
             threads: threads of the encoder; None for as many as it finds good.
 
         Raises:
-            UsageError: codec, crf, preset or ending are not possible, or the file exists.
+            UsageError: codec, crf, preset, pixel format or ending are not possible, or the file
+                exists.
             SinkError: the file cannot be written.
         """
         self.path = Path(path)
-        self._kind, self._choice = self._choose(info, codec, crf, preset)
+        self._kind, choice = self._choose(info, codec, crf, preset)
+        self._choice = in_format(choice, pixel_format)
         self._remarks: list[str] = []
         self._format = self._choose_format(info)
         self._tick = choose_tick(info, self._kind, self._choice)
@@ -151,7 +157,8 @@ class VideoSink(Sink):
         self._muxed = 0
         self._saved = (0, 0.0)
         # What means something is left as it is.
-        narrow = uses_all_values(info) and not info.exact and not self._says_range()
+        keeps = info.exact or keeps_range(self._kind, self._choice, self._format)
+        narrow = uses_all_values(info) and not keeps
         if narrow:
             info, said = narrowed(info, self._kind, self._choice)
             self._remarks.append(said)
@@ -182,11 +189,6 @@ class VideoSink(Sink):
         """What the kind of output is called in sentences."""
         return self._kind.said or self.path.suffix
 
-    def _says_range(self) -> bool:
-        if VideoFormat(self._format).is_rgb:
-            return True
-        return says_range(self._kind, self._choice.name, self._choice.options, self._format)
-
     def _open_destination(self, *, overwrite: bool) -> Destination:
         """Where the container's bytes go."""
         return Destination(self.path, overwrite=overwrite)
@@ -194,7 +196,7 @@ class VideoSink(Sink):
     def _choose_format(self, info: VideoInfo) -> str:
         odd = (info.width % 2 == 1, info.height % 2 == 1)
         used = choose_format(info.pixel_format, self._choice, odd=odd, alpha=info.alpha)
-        remark = format_remark(info.pixel_format, used, self._choice.name, odd=any(odd))
+        remark = format_remark(info.pixel_format, used, self._choice, odd=any(odd))
         if remark is not None:
             self._remarks.append(remark)
         return used

@@ -62,8 +62,12 @@ class VirtualCameraSink(Sink):
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """Refuses an encoder's settings, which mean nothing here."""
-        if options.codec or options.preset or options.crf is not None:
-            raise UsageError("a virtual camera has no encoder: leave --codec, --crf, --preset away")
+        asked = (options.codec, options.preset, options.crf, options.pixel_format)
+        if any(one is not None for one in asked):
+            raise UsageError(
+                "a virtual camera has no encoder: leave --codec, --crf, --preset and "
+                "--pixel-format away"
+            )
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:

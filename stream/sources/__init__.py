@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from stream.sources.folders import VIDEO_ENDINGS
 from stream.wording.addresses import redact
 from stream.wording.words import kind_with_article
 
-__all__ = ["KIND", "Source", "Target", "kind_of", "open"]
+__all__ = ["KIND", "Source", "Target", "kind_of", "meant", "open"]
 
 KIND = Kind("stream.sources", Source)  # type: ignore[type-abstract]
 """Our modules, and what other distributions register under the same name."""
@@ -47,6 +48,8 @@ def _kind_of(target: Target) -> type[Source]:
         from stream.sources.file import FileSource
 
         return FileSource
+    if callable(getattr(target, "read", None)):
+        raise UsageError(f"{kind_with_article(target)} is read as it comes; {_by_name(target)}")
     accepting = KIND.that(lambda kind: kind.accepts(target))
     if not accepting:
         known = [kind.targets for kind in KIND if kind.targets]
@@ -62,6 +65,14 @@ def _kind_of(target: Target) -> type[Source]:
     return max(accepting, key=lambda kind: kind.priority)
 
 
+def _by_name(opened: object) -> str:
+    """What to give in place of an opened file, which is read in several places at once."""
+    name = getattr(opened, "name", None)
+    if isinstance(name, str) and Path(name).is_file():
+        return f"give the file's name: {name!r}"
+    return "give the name of a file, and write there first what is in memory alone"
+
+
 def _is_video(target: str) -> bool:
     """Whether a target is a video file's name, and not an address or anything with a prefix."""
     video = ":" not in target and target.lower().endswith(tuple(VIDEO_ENDINGS))
@@ -74,6 +85,24 @@ def _slipped(target: str, known: Sequence[str]) -> str:
     schemes = re.findall(r"\b([a-z]+)://", " ".join(known)) if mark else []
     turned = [one for one in schemes if sorted(one) == sorted(scheme)]
     return next(iter(turned or difflib.get_close_matches(scheme, schemes, 1, _A_SLIP)), "")
+
+
+def meant(target: Target, options: InputOptions) -> Target:
+    """What a target stands for with its options.
+
+    A folder of numbered pictures, of which a rate is said, is one film, which their pattern names;
+    anything else is what it is.
+
+    Raises:
+        UsageError: a folder has several such films.
+        SourceError: it may not be looked into.
+    """
+    folder = isinstance(target, str | Path) and os.path.isdir(target)  # noqa: PTH112
+    if options.camera.fps is None or not folder or not kind_of(target).photos:
+        return target
+    from stream.sources._numbering import as_film
+
+    return as_film(str(target))
 
 
 def open(target: Target, options: InputOptions | None = None) -> Source:

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import SourceError
 from stream.frame import Cover
-from stream.photo_files.heif import SEQUENCES
+from stream.sources._clear_track import holds_opacity
 from stream.sources._joined import Window
 from stream.sources._numerals import decimal_points
 from stream.sources._remapped import as_one
@@ -199,7 +199,7 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
         raise SourceError(f"{path} has sound but no video stream, so there is nothing to see")
     if not pictures:
         raise SourceError(f"{path} has no video stream, so there is nothing to see")
-    clear = [s for s in pictures if _holds_opacity(container, s)]
+    clear = [s for s in pictures if holds_opacity(container, s)]
     pictures = [s for s in pictures if s not in clear] or pictures
     decodable = [s for s in pictures if s.codec_context is not None]
     if not decodable:
@@ -213,11 +213,6 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
         "looked at"
         for s in others
     ]
-    if clear:
-        remarks.append(
-            "the picture's transparency is dropped, as it lies in a track of its own, which is not "
-            "looked at"
-        )
     return chosen, remarks
 
 
@@ -229,14 +224,6 @@ def _never_the_picture(stream: VideoStream) -> bool:
     """
     item = stream.time_base == 1 and stream.frames == 1 and stream.duration is None
     return bool(stream.disposition & _NEVER_THE_PICTURE) or item
-
-
-def _holds_opacity(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether a stream says how opaque another one's pictures are, as in animations in AVIF."""
-    if container.metadata.get("major_brand") not in SEQUENCES:
-        return False
-    context: VideoCodecContext | None = stream.codec_context
-    return context is not None and (context.pix_fmt or "").startswith("gray")
 
 
 def covers_of(
@@ -326,7 +313,7 @@ def choose_copied(container: InputContainer, video: VideoStream) -> tuple[Stream
             not isinstance(s, VideoStream)
             or (
                 not _never_the_picture(s)
-                and not _holds_opacity(container, s)
+                and not holds_opacity(container, s)
                 and s.codec_context is not None
                 and bool(s.frames or s.average_rate)
             )

@@ -20,6 +20,7 @@ from stream.pictures.siting import CENTRED, SHRUNK, Siting, named
 from stream.sources._changes import colour_of
 from stream.sources._ending import declared
 from stream.sources._pixels import Upright
+from stream.sources._tags import as_stored
 from stream.sources._timecode import later_tags
 
 # Above this a rate is the tick of the container's clock and no rate.
@@ -150,7 +151,7 @@ def describe(
         frames=count or None,
         duration=seconds,
         sample_aspect_ratio=1 / aspect if upright.orientation.sideways else aspect,
-        colour=_colour(first, upright),
+        colour=as_stored(_colour(first, upright), video),
         siting=_siting(first, upright, video.codec_context.codec.canonical_name),
         mastering=mastering_of(first),
         rotation=upright.orientation.turns * 90,

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from stream.frame import ColourTags
 from stream.sources._connecting import UNTIMED
+from stream.sources._tags import as_stored
 from stream.sources.live import likely_rate
 
 
@@ -94,11 +95,14 @@ def opened_as(
         pixel_format=first.format.name,
         rate=next((rate for rate in map(likely_rate, rates) if rate), None),
         sample_aspect_ratio=shape or Fraction(1),
-        colour=ColourTags(
-            first.color_primaries,
-            first.color_trc,
-            first.colorspace,
-            None if first.color_range not in {1, 2} else first.color_range == 2,
+        colour=as_stored(
+            ColourTags(
+                first.color_primaries,
+                first.color_trc,
+                first.colorspace,
+                None if first.color_range not in {1, 2} else first.color_range == 2,
+            ),
+            video,
         ),
         codec=context.name,
         container=container.format.name,

@@ -213,19 +213,23 @@ class Upright:
         return sound
 
     def opacity(
-        self, picture: av.VideoFrame, aspect: Fraction | None = None
+        self,
+        picture: av.VideoFrame,
+        aspect: Fraction | None = None,
+        own: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8] | None:
         """How opaque each pixel of the upright picture is.
 
         Args:
             picture: as it came from the decoder.
             aspect: of its samples, as the decoder says with it; None where that is not known.
+            own: of the picture as it is stored, uint8 [H, W]; None for what its format tells.
 
         Returns:
             uint8 [H, W], 0 (not at all) to 255, of the size of what comes out; bars beside a
             picture of another shape are clear. None where the picture's format does not tell.
         """
-        found = self._opacity(picture)
+        found = self._opacity(picture) if own is None else own
         if found is None:
             return None
         orientation, crop, stretch = self._geometry(picture, aspect)

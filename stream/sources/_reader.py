@@ -27,7 +27,7 @@ from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._later import Later
 from stream.sources._spread import Spread
-from stream.sources._tags import UNKNOWN, mend_tags
+from stream.sources._tags import UNKNOWN, mend_tags, unknown_colours
 from stream.sources._transparency import decoder_of
 from stream.system.scarcity import scarce_threads
 from stream.types import AnyPacket
@@ -112,6 +112,8 @@ class Reader:
         # Where they are decoding times, the n-th picture that is shown has the n-th of them.
         self._times: list[int] | None = [] if are_decode_times(path, container, video) else None
         self._noted: int | None = None
+        # Since a jump, up to the first picture: when FFmpeg guesses that packets are shown.
+        self._jumped: list[int] | None = None
         self._guessed = container.format.name in ALWAYS
         self._sent = self._came = 0
         self._later = Later(container, self._streams)
@@ -153,7 +155,7 @@ class Reader:
         self._last = None
         if self._times is not None:
             self._times.clear()
-            self._noted = None
+            self._noted, self._jumped = None, []
 
     def pieces(self) -> Iterator[AnyPacket | Decoded]:
         """Packets of the copied streams as they were read, and pictures as they are shown.
@@ -275,6 +277,8 @@ class Reader:
         if at is not None:
             heapq.heappush(self._times, at)
             self._noted = at
+        if self._jumped is not None and packet.pts is not None:
+            self._jumped.append(packet.pts)
 
     def _decode(self, packet: AnyPacket) -> list[av.VideoFrame]:
         if self._decoder is None:
@@ -292,12 +296,22 @@ class Reader:
         self._came += 1
         if self._times:
             heapq.heappop(self._times)
+        if self._jumped:
+            del self._jumped[0]
         _log.debug("%s: a picture cannot be decoded: %s", self._path, error)
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
         self._came += 1
         mend_tags(picture, self._codec)
+        if self._came == 1:
+            self.remarks += unknown_colours(self._video)
         stored = picture.pts if picture.pts is not None else picture.dts
+        if self._jumped and picture.pts is not None and self._times is not None:
+            # Of pictures that are shown before it nothing was decoded: they need the group before.
+            for _ in range(sum(guess < picture.pts for guess in self._jumped)):
+                if len(self._times) > 1:
+                    heapq.heappop(self._times)
+        self._jumped = None
         if self._times:
             stored = heapq.heappop(self._times)
         decoded = Decoded(

@@ -89,17 +89,21 @@ class ClearParts:
         asked: whether it is to be looked at.
     """
 
-    def __init__(self, video: VideoStream, first: NDArray[np.uint8] | None) -> None:
+    def __init__(self, first: NDArray[np.uint8] | None, *, says: bool = False) -> None:
         """Looks at the first picture.
 
         Args:
-            video: the stream.
-            first: the opacity of its first picture; None where it does not tell.
+            first: the opacity of the first picture; None where it does not tell.
+            says: whether the file says that a second picture beside each holds it.
         """
-        says = declared(video)
         self.kept = first is not None and (says or bool((first < 255).any()))
         self.asked = first is not None
         self._why = "cannot be decoded here" if says and first is None else ""
+
+    @classmethod
+    def of(cls, video: VideoStream, first: NDArray[np.uint8] | None) -> ClearParts:
+        """Those of a file's video, which may say itself that it has such."""
+        return cls(first, says=declared(video))
 
     def tell(self, frame: Frame, opacity: NDArray[np.uint8] | None) -> None:
         """Tells a frame its opacity, or lays its picture on black where that is not kept.

@@ -19,6 +19,7 @@ from av.container import InputContainer
 from stream.errors import SourceError
 from stream.frame import Frame, Item, Passthrough
 from stream.settings.options import InputOptions
+from stream.sources._clear_track import with_opacity
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
 from stream.sources._decoded import Decoded
@@ -178,7 +179,7 @@ class FileSource(Source):
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
         self._placing = Placing(self._timeline, *self._wanted(began))
-        first = self._prime()
+        first = (told := self._prime()).picture
         container = self._container
         self._hardware = self._hardware.handed(
             self._video.codec_context.codec.canonical_name, first.format.name
@@ -187,7 +188,7 @@ class FileSource(Source):
         crop = crop_of(self.path, container.format.name, place)
         self._upright = Upright(first, crop, self._aspect)
         self._remarks += [*self._upright.remarks, *lost_with(first)]
-        self._clear = ClearParts(self._video, self._upright.opacity(first, self._aspect))
+        self._clear = ClearParts.of(self._video, self._upright.opacity(*told.clear))
         self.info = describe(
             os.fsencode(self.path.name).decode(errors="replace"),
             tags_of(container, programmes),
@@ -226,7 +227,7 @@ class FileSource(Source):
         start, end = self._request.start, self._request.end
         return None if start is None else began + start, None if end is None else began + end
 
-    def _prime(self) -> av.VideoFrame:
+    def _prime(self) -> Decoded:
         """Reads until the first picture, from the last keyframe before the cut."""
         wanted, _ = self._placing.cut
         beginning = self._video.start_time or 0
@@ -240,7 +241,7 @@ class FileSource(Source):
             elif wanted is not None and preroll is not None:
                 target = wanted + self._timeline.zero - preroll
                 self._reader.seek(max(int(target // self._tick), beginning))
-            self._pieces = self._reader.pieces()
+            self._pieces = with_opacity(self._reader.pieces(), self.path, self._container)
             self._primed: list[AnyPacket | Decoded] = []
             for piece in self._pieces:
                 self._primed.append(piece)
@@ -254,10 +255,9 @@ class FileSource(Source):
                     or preroll is None
                     or (at is not None and at * self._tick - self._timeline.zero <= wanted)
                 ):
-                    return piece.picture
+                    return piece
                 break
-        codec, form = self._video.codec_context.name, self._container.format.name
-        raise undecodable(self.path, codec, form)
+        raise undecodable(self.path, self._video.codec_context.name, self._container.format.name)
 
     @property
     def remarks(self) -> list[str]:
@@ -346,8 +346,7 @@ class FileSource(Source):
         picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
         if self._clear.asked:
-            stored = waiting.decoded
-            self._clear.tell(frame, self._upright.opacity(stored.picture, stored.aspect))
+            self._clear.tell(frame, self._upright.opacity(*waiting.decoded.clear))
         frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.captured_at
         self._delivered += 1
         self._seen = max(self._seen, (waiting.pts + duration) * self._tick)

@@ -212,9 +212,9 @@ class ImagesSource(Source):
             path = self.paths[index]
             began = time.perf_counter()
             try:
-                stored = _content(path)
+                stored = content_of(path)
                 data = unmultiplied(stored)
-                picture, faults = _read_picture(path, data)
+                picture, faults = read_picture(path, data)
             except SourceError as error:
                 _log.debug("%s", error)
                 self.corrupt += 1
@@ -245,11 +245,16 @@ def photo(path: Path) -> NDArray[np.uint8]:
     Raises:
         SourceError: it does not exist or cannot be read.
     """
-    picture, _ = _read_picture(path, unmultiplied(_content(path)))
+    picture, _ = read_picture(path, unmultiplied(content_of(path)))
     return rgb_from_picture(picture)
 
 
-def _content(path: Path) -> NDArray[np.uint8]:
+def content_of(path: Path) -> NDArray[np.uint8]:
+    """A file, uint8 [N].
+
+    Raises:
+        SourceError: it cannot be read, or is empty.
+    """
     with explained(path):
         data = np.fromfile(path, np.uint8)
     if not data.size:
@@ -257,7 +262,7 @@ def _content(path: Path) -> NDArray[np.uint8]:
     return data
 
 
-def _read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, set[str]]:
+def read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, set[str]]:
     """A picture upright, and `CUT` or `DAMAGED` where it is; of what is cut short the rest is grey.
 
     Raises:

@@ -21,6 +21,7 @@ from stream.sources._multipart import let_go
 from stream.sources._opened import Opened, Templates, is_finite, opened_as
 from stream.sources._pacing import is_hls
 from stream.sources._senders import Marks, Sender
+from stream.sources._tags import mend_matrix
 from stream.sources._variants import chosen
 from stream.types import AnyPacket
 
@@ -280,6 +281,8 @@ class StreamReader:
         if not pictures and packet.size and self.opened is not None:
             self._note_damage(start)  # some decoders make nothing of another codec, and say nothing
         self._damaged = max(0, self._damaged - 3 * len(pictures))
+        for picture in pictures:
+            mend_matrix(picture)
         share = (time.perf_counter() - start) / max(1, len(pictures))
         return [
             Picture(

@@ -19,7 +19,7 @@ WINDOW = "window"
 RESULT = ".stream"
 """What comes before the ending of a result that was given no name."""
 
-_NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
+_NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]\d?))?d([^%]*)")
 
 _PIECE = re.compile(r".*-\d{8}T\d{6}(-\d+)?-head\.mp4")
 
@@ -46,7 +46,7 @@ def name_of(target: object, *, whole: bool = False) -> str:
         host, _, path = rest.partition("?")[0].partition("/")
         plain = f"{host}/{_ENDING.sub('', path)}"
     else:
-        named = Path(first)
+        named = unnumbered(Path(first))
         plain = (named.name if whole else named.stem) or str(first)
         if str(first).isdecimal():
             plain = f"camera-{first}"
@@ -131,6 +131,22 @@ def numbered(target: str) -> re.Match[str] | None:
     if target.endswith(("/", os.sep)) or Path(target).is_dir():
         return None
     return _NUMBERED.fullmatch(Path(target).name)
+
+
+def unnumbered(path: Path) -> Path:
+    """What a film of numbered pictures is called, and any other path as it is.
+
+    `shot.%04d.png` is `shot.png`; where nothing but numbers is in the name it has its folder's.
+
+    Args:
+        path: a file, or a pattern as `numbered` takes it, of which no file is called.
+    """
+    found = None if path.exists() else numbered(str(path))
+    if found is None:
+        return path
+    ending = path.suffix if path.suffix in found[3] else ""
+    own = f"{found[1]}{found[3].removesuffix(ending)}".strip("-_. ")
+    return path.with_name(f"{own or path.parent.resolve().name or 'film'}{ending}")
 
 
 def is_result(name: str) -> bool:

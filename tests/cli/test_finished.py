@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from stream.cli._finished import finished
@@ -81,3 +83,28 @@ def test_the_last_picture_of_a_variable_rate_counts(tmp_path):
     source = make_clip(tmp_path / "in.mkv", times=times, **clip)
     assert finished(source, make_clip(tmp_path / "out.mp4", times=times, **clip), ALL)
     assert not finished(source, make_clip(tmp_path / "out.mp4", times=times[:-1], **clip), ALL)
+
+
+def test_a_film_of_numbered_pictures_is_finished_with_the_last_of_them(tmp_path):
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f"{number:03d}.png"), np.zeros((32, 32, 3), np.uint8))
+    made = make_clip(tmp_path / "made.mp4", frames=5, rate=25)
+    assert not finished(tmp_path / "%03d.png", made, ALL)
+    assert finished(tmp_path / "%03d.png", made, CutOptions(limit=5))
+    assert not finished(tmp_path / "%03d.png", tmp_path / "none.mp4", CutOptions(limit=5))
+
+
+def test_a_film_of_numbered_pictures_is_as_long_as_its_rate_and_what_can_be_read(tmp_path):
+    pattern = tmp_path / "%03d.png"
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f"{number:03d}.png"), np.zeros((32, 32, 3), np.uint8))
+    made = make_clip(tmp_path / "made.mp4", frames=6, rate=10)
+    assert finished(pattern, made, ALL, 10) and not finished(pattern, made, ALL, 5)
+    assert not finished(pattern, made, ALL, 20)
+    half = CutOptions(start=0.3)
+    assert finished(pattern, make_clip(tmp_path / "half.mp4", frames=3, rate=10), half, 10)
+    assert not finished(pattern, make_clip(tmp_path / "half.mp4", frames=2, rate=10), half, 10)
+    (tmp_path / "005.png").write_bytes(b"no picture")
+    assert finished(pattern, make_clip(tmp_path / "made.mp4", frames=5, rate=10), ALL, 10)
+    (tmp_path / "002.png").unlink()
+    assert finished(pattern, tmp_path / "made.mp4", ALL, 10), "what is there is all that comes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import sys
 import threading
@@ -76,6 +77,7 @@ def arrays() -> Iterator[np.ndarray]:
 WHOLE: dict[str, Callable[[pytest.FixtureRequest], Target]] = {
     "FileSource": lambda request: str(request.getfixturevalue("clip")),
     "ImagesSource": lambda request: request.getfixturevalue("pictures"),
+    "NumberedSource": lambda request: f"{request.getfixturevalue('pictures')}/%d.png",
     "WebpSource": lambda request: request.getfixturevalue("animation"),
     "ArraysSource": lambda request: arrays(),
     "PatternSource": lambda request: "pattern",
@@ -95,6 +97,7 @@ def broken(path: Path) -> str:
 MISSING: dict[str, Callable[[Path], tuple[Target, InputOptions]]] = {
     "FileSource": lambda folder: ("nowhere/film.mp4", InputOptions()),
     "ImagesSource": lambda folder: ("nowhere/*.png", InputOptions()),
+    "NumberedSource": lambda folder: ("nowhere/%05d.png", InputOptions()),
     "WebpSource": lambda folder: (broken(folder / "x.webp"), InputOptions()),
     "ArraysSource": lambda folder: (iter([]), InputOptions()),
     "PatternSource": lambda folder: ("pattern", InputOptions(camera=CameraOptions(size=(10, 10)))),
@@ -217,6 +220,16 @@ def test_what_no_kind_accepts_is_refused(target):
     ) as caught:
         open_source(target)
     assert "hunter2pass" not in str(caught.value)
+
+
+def test_an_opened_file_is_refused_with_the_name_to_give(tmp_path):
+    path = tmp_path / "in.mp4"
+    path.write_bytes(b"any")
+    with path.open("rb") as opened, pytest.raises(UsageError) as caught:
+        open_source(opened)
+    assert str(caught.value).endswith(f"give the file's name: {str(path)!r}")
+    with pytest.raises(UsageError, match="a BytesIO is read as it comes; give the name of a file"):
+        open_source(io.BytesIO(b"any"))
 
 
 MADE = '''

@@ -266,7 +266,10 @@ def value_of(leaf):
     return texts.map(Path) if kind is Path else texts
 
 
-texts = st.text(min_size=1, max_size=12).filter(lambda text: not set("\0${").intersection(text))
+# A file called ~ is written as ./~, since it would be the home folder.
+texts = st.text(min_size=1, max_size=12).filter(
+    lambda text: not set("\0${").intersection(text) and not text.startswith("~")
+)
 
 
 def group(kind, leave_out=()):

@@ -48,9 +48,16 @@ class Desktop:
 
     def window(self, title: str) -> str:
         """The number of the window whose title begins so, once it is there, focused."""
-        # It looks again by itself; starting it for each look takes longer than the look.
-        found = self.do("xdotool", "search", "--sync", "--onlyvisible", "--name", f"^{title}")
-        number = found.splitlines()[-1]
+        # It looks again by itself; starting it for each look takes longer than the look. A window
+        # that goes while it looks, as one that tries whether any opens does, ends it with nothing.
+        found: list[str] = []
+        for _ in range(20):
+            told = ("search", "--sync", "--onlyvisible", "--name", f"^{title}")
+            found = self.do("xdotool", *told).splitlines()
+            if found:
+                break
+            time.sleep(0.1)
+        number = found[-1]
         self.do("xdotool", "windowfocus", "--sync", number)
         return number
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from stream.sinks._encoder_formats import choose_format, format_remark
+from stream.errors import UsageError
+from stream.sinks._encoder_formats import choose_format, format_remark, in_format, unusual
 from stream.sinks._encoders import choose_encoder
 
 EVEN = (False, False)
@@ -54,13 +57,71 @@ def test_odd_sizes_get_more_chroma_where_the_encoder_needs_it(odd, used):
 
 
 def test_full_range_in_another_name_is_no_loss():
-    assert format_remark("yuvj420p", "yuv420p", "libvpx-vp9", odd=False) is None
+    assert (
+        format_remark("yuvj420p", "yuv420p", choose_encoder("libvpx-vp9", None, None), odd=False)
+        is None
+    )
 
 
 def test_what_an_encoder_does_not_take_is_named_with_its_transparency():
-    said = format_remark("yuv444p12le", "yuva444p10le", "prores_ks", odd=False)
+    said = format_remark(
+        "yuv444p12le", "yuva444p10le", choose_encoder("prores_ks", None, None), odd=False
+    )
     assert said == (
         "prores_ks does not take yuv444p12le with transparency, so the output is yuva444p10le"
     )
-    plain = format_remark("yuv444p12le", "yuv444p10le", "prores_ks", odd=False)
+    plain = format_remark(
+        "yuv444p12le", "yuv444p10le", choose_encoder("prores_ks", None, None), odd=False
+    )
     assert plain == "prores_ks does not take yuv444p12le, so the output is yuv444p10le"
+
+
+def test_what_is_asked_for_is_taken_without_a_word() -> None:
+    choice = in_format(choose_encoder("libx264", None, None), "yuv420p")
+    used = choose_format("yuv444p10le", choice, odd=EVEN)
+    assert used == "yuv420p"
+    assert format_remark("yuv444p10le", used, choice, odd=False) is None
+    assert in_format(choice, None) is choice
+
+
+@pytest.mark.parametrize(
+    ("encoder", "asked", "said"),
+    [
+        ("libx264", "yuv420", "is no pixel format; libx264 takes yuv420p, "),
+        ("libx264", "rgb24", "'rgb24' is not what libx264 takes; libx264 takes yuv420p, "),
+        ("libx264", "cuda", "is no pixel format"),
+        ("prores_ks", "yuv420p", "is not what prores_ks takes; prores_ks takes yuv422p10le, "),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_can(encoder: str, asked: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        in_format(choose_encoder(encoder, None, None), asked)
+
+
+def test_transparency_needs_a_format_that_has_it() -> None:
+    choice = choose_encoder("ffv1", None, None)
+    assert in_format(choice, "yuva420p", alpha=True).formats == ("yuva420p",)
+    with pytest.raises(UsageError, match="yuv420p keeps no transparency"):
+        in_format(choice, "yuv420p", alpha=True)
+
+
+def test_odd_sizes_are_refused_by_the_format_that_has_none() -> None:
+    choice = in_format(choose_encoder("libx264", None, None), "yuv420p")
+    with pytest.raises(UsageError, match="no pictures of this size in yuv420p"):
+        choose_format("yuv444p", choice, odd=(True, False))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "used", "ending", "said"),
+    [
+        ("libx264", "yuv444p", ".mp4", True),
+        ("libx264", "yuv420p10le", ".mov", True),
+        ("libx264", "yuv420p", ".mp4", False),
+        ("libx264", "yuvj420p", ".mp4", False),
+        ("libx264", "yuv444p", ".mkv", False),
+        ("libx265", "yuv420p10le", ".mp4", False),
+        ("libx264rgb", "rgb24", ".mp4", False),
+    ],
+)
+def test_what_few_players_show_is_said(encoder: str, used: str, ending: str, said: bool) -> None:
+    assert bool(unusual(encoder, used, ending)) == said

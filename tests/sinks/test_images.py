@@ -16,7 +16,7 @@ import pytest
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.photo_files.photo_facts import unmultiplied
-from stream.pixels import picture_from_bgr
+from stream.pixels import EXACT_RGB, picture_from_bgr
 from stream.settings.options import OutputOptions
 from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
@@ -268,3 +268,12 @@ def test_a_tiff_says_that_its_fourth_sample_is_opacity(ending, size):
     plain = encode(ending, pixels[..., :3].copy(), [], [])
     with Image.open(io.BytesIO(plain)) as read:
         assert 338 not in read.tag_v2
+
+
+def test_pictures_of_a_numbered_film_keep_their_numbers(tmp_path):
+    info = VideoInfo("film", 8, 8, EXACT_RGB, Fraction(1, 25), numbers=[7, 9])
+    with ImageSink.from_target(f"{tmp_path}/out/%04d.png", info, OutputOptions()) as sink:
+        for index in range(2):
+            picture = picture_from_bgr(np.full((8, 8, 3), 90, np.uint8))
+            sink.write(Frame(picture, index, index, Fraction(1, 25), 1))
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["0007.png", "0009.png"]

@@ -181,3 +181,18 @@ def test_pictures_of_which_the_decoding_times_are_stored_are_shown_evenly(tmp_pa
     assert seconds_of(later) == [number * FRAME for number in range(len(later))]
     # Where the cut lies is known by the times of decoding alone.
     assert 33 <= len(later) <= 36
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mpeg2video", "libx264"])
+def test_a_part_of_an_avi_has_its_pictures_where_groups_of_pictures_are_open(tmp_path, codec):
+    """The first that are shown of a group need the one before, from which nothing is read."""
+    path = make_clip(
+        tmp_path / "in.avi", codec=codec, frames=40, b_frames=2, options={"g": "9", "crf": "10"}
+    )
+    with FileSource(path) as source:
+        whole = [bytes(one.image.planes[0]) for one in source if isinstance(one, Frame)]
+    assert len(set(whole)) == len(whole) == 40
+    for first in range(1, 40, 2):
+        with FileSource(path, start=first * FRAME) as source:
+            part = [bytes(one.image.planes[0]) for one in source if isinstance(one, Frame)]
+        assert part == whole[first:], first

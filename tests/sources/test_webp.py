@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
@@ -147,16 +149,18 @@ def test_what_is_damaged_is_counted_and_the_rest_is_taken(tmp_path):
         WebpSource(tmp_path / "nowhere.webp")
 
 
-def test_transparency_in_a_track_of_its_own_is_no_film_and_is_named(tmp_path):
-    path = saved(tmp_path / "in.avif")
-    with FileSource(path) as source:
-        items = list(source)
-        said = source.remarks
-    assert len(items) == len(LENGTHS) and source.info.copied == ()
-    assert [one for one in said if "transparency" in one] == [
-        "the picture's transparency is dropped, as it lies in a track of its own, which is not "
-        "looked at"
-    ]
+def test_transparency_in_a_track_of_its_own_is_no_film_and_stays_with_its_pictures(tmp_path):
+    path = saved(tmp_path / "in.avif", quality=100)
+    for start, first in ((None, 0), (0.14, 2)):
+        with FileSource(path, start=start) as source:
+            frames = [item for item in source if isinstance(item, Frame)]
+            said = source.remarks
+        assert len(frames) == len(LENGTHS) - first
+        assert source.info.copied == () and source.info.alpha
+        assert not [one for one in said if "transparency" in one]
+        for frame, wanted in zip(frames, drawn()[first:], strict=True):
+            assert frame.alpha is not None
+            assert np.abs(frame.alpha.astype(int) - np.asarray(wanted)[..., 3]).max() <= 2
 
 
 def test_a_photo_in_avif_keeps_its_transparency(tmp_path):
@@ -166,3 +170,55 @@ def test_a_photo_in_avif_keeps_its_transparency(tmp_path):
         (frame,) = source
     assert isinstance(frame, Frame) and frame.alpha is not None
     assert np.abs(frame.alpha.astype(int) - np.asarray(drawn()[0])[..., 3]).max() <= 2
+
+
+def turned(path: Path) -> None:
+    """Has the tracks of a file say that their pictures are to be turned a quarter to the right."""
+    upright = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    aside = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    head, *tracks = path.read_bytes().split(b"tkhd")
+    tracks = [one.replace(upright, aside, 1) for one in tracks]
+    path.write_bytes(b"tkhd".join([head, *tracks]))
+
+
+def test_transparency_in_a_track_of_its_own_is_turned_with_its_pictures(tmp_path):
+    path = saved(tmp_path / "in.avif", quality=100)
+    turned(path)
+    with FileSource(path) as source:
+        frames = [item for item in source if isinstance(item, Frame)]
+    assert source.info.alpha and source.info.rotation == 90 and len(frames) == len(LENGTHS)
+    for frame, wanted in zip(frames, drawn(), strict=True):
+        assert (frame.image.width, frame.image.height) == (48, 64) and frame.alpha is not None
+        clear = np.rot90(np.asarray(wanted)[..., 3], -1)
+        assert np.abs(frame.alpha.astype(int) - clear).max() <= 2
+
+
+@pytest.mark.parametrize("depth", ["", "10le", "12le"])
+def test_transparency_in_a_track_of_its_own_stays_with_pictures_of_any_depth(tmp_path, depth):
+    path = tmp_path / "in.heics"
+    how = {"x265-params": "log-level=none", "crf": "1"}
+    with av.open(str(path), "w", format="mp4") as container:
+        tracks = [
+            container.add_stream(
+                "libx265", rate=25, width=64, height=64, pix_fmt=f"{form}{depth}", options=how
+            )
+            for form in ("yuv420p", "gray")
+        ]
+        for place in range(4):
+            clear = np.full((64, 64), 255, np.uint8)
+            clear[8:40, 8 + 4 * place : 30 + 4 * place] = 0
+            for track in tracks:
+                picture = av.VideoFrame.from_ndarray(clear, format="gray")
+                container.mux(track.encode(picture.reformat(format=track.pix_fmt)))
+        for track in tracks:
+            container.mux(track.encode(None))
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + b"msf1" + data[12:])
+    with FileSource(path) as source:
+        frames = [item for item in source if isinstance(item, Frame)]
+    assert source.info.alpha and source.info.pixel_format == f"yuv420p{depth}"
+    assert len(frames) == 4 and not [one for one in source.remarks if "transparency" in one]
+    for place, frame in enumerate(frames):
+        assert frame.alpha is not None
+        assert frame.alpha[10:38, 12 + 4 * place : 26 + 4 * place].max() < 60
+        assert frame.alpha[:, 44 + 4 * place :].min() > 200
