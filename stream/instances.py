@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from stream.objects import rle
 from stream.objects.detections import from_supervision, to_supervision
 from stream.objects.instance import Instance, same
-from stream.objects.instance_arrays import amended, joinable, picked, ranked, sides_of, with_fields
+from stream.objects.instance_arrays import (
+    amended,
+    joinable,
+    of_one_axis,
+    picked,
+    ranked,
+    sides_of,
+    with_fields,
+)
 from stream.objects.instance_arrays import class_names as named
 from stream.objects.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
@@ -239,7 +247,7 @@ class Instances:
     def __getitem__(self, index: Several) -> Instances: ...
 
     def __getitem__(self, index: Whole | Several) -> Instance | Instances:
-        found = picked(index)
+        found = picked(of_one_axis(index))
         if isinstance(found, slice) or found.ndim:
             return self.select(found)
         if not -len(self) <= found < len(self):

@@ -48,7 +48,7 @@ class VideoWriter(OnlyNamed):
     Args:
         path: the file; its ending chooses the container.
         rate: pictures per second, for arrays; frames bring their own times.
-        options: `codec`, `crf`, `preset`, `overwrite`, as on the command line.
+        options: `codec`, `crf`, `preset`, `pixel_format`, `overwrite`, as on the command line.
 
     Where an error leaves the `with`, all pictures that were written are in the file; with
     `overwrite` an earlier file stays, and they are beside it (out.partial.mp4). A writer that

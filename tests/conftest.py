@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -85,6 +86,16 @@ WAITING = (
 )
 """Files whose tests wait for servers, cameras and windows most of the time, likewise."""
 
+HANGS_S = 600.0
+"""A test that takes so long ends its worker: a call that never comes back to Python hears no
+signal, `timeout` least of all."""
+
+GUARDED_ANEW_S = 60.0
+"""How old a guard may be when another test begins, for which it is so much longer."""
+
+GUARDED_AT = pytest.StashKey[float]()
+"""When the guard began."""
+
 LONG = ("tests/test_hatch_build.py",)
 """Files that the others begin with: at the end they would run when all else is done."""
 
@@ -153,34 +164,46 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that may take longer than `faulthandler_timeout` is not ended by that."""
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Has a worker end that hangs, unless its test may take longer.
+
+    As pytest's own guard does, whose thread for each test took a tenth of what a small one takes,
+    and milliseconds of waiting for it to begin where all processors have work.
+    """
     if _may_take_longer(item):
-        faulthandler.cancel_dump_traceback_later()
+        _end_hanging(item.config, None)
+    elif time.monotonic() - item.config.stash.get(GUARDED_AT, -math.inf) > GUARDED_ANEW_S:
+        _end_hanging(item.config, HANGS_S + GUARDED_ANEW_S)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
-    """After a failure pytest gives cleaning up no time in which it must be done."""
+    """After a failure pytest lifts the guard, and cleaning up must end too."""
     if isinstance(node, pytest.Item) and not _may_take_longer(node):
-        faulthandler.dump_traceback_later(
-            _fault_seconds(node.config),
-            file=node.config.stash[fault_handler_stderr_fd_key],
-            exit=True,
-        )
+        _end_hanging(node.config, HANGS_S + GUARDED_ANEW_S)
 
 
-def _fault_seconds(config: pytest.Config) -> float:
-    return float(config.getini("faulthandler_timeout"))
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing is waited for any more."""
+    if GUARDED_AT in config.stash:
+        _end_hanging(config, None)
+
+
+def _end_hanging(config: pytest.Config, seconds: float | None) -> None:
+    """Ends this process in so many seconds, saying where each thread was, or never."""
+    if seconds is None:
+        faulthandler.cancel_dump_traceback_later()
+        config.stash[GUARDED_AT] = -math.inf
+        return
+    faulthandler.dump_traceback_later(
+        seconds, file=config.stash[fault_handler_stderr_fd_key], exit=True
+    )
+    config.stash[GUARDED_AT] = time.monotonic()
 
 
 def _may_take_longer(item: pytest.Item) -> bool:
     marker = item.get_closest_marker("timeout")
-    return (
-        marker is not None
-        and bool(marker.args)
-        and not 0 < marker.args[0] < _fault_seconds(item.config)
-    )
+    return marker is not None and bool(marker.args) and not 0 < marker.args[0] < HANGS_S
 
 
 @pytest.hookimpl(optionalhook=True)  # a machine lent with a card has no xdist

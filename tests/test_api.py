@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ import stream
 from stream import sources
 from stream.errors import StreamError, UsageError
 from stream.frame import Cover
+from stream.plans.config import loads
 from stream.sources.base import Source, delivered
 from stream.wording.words import kinds
 from tests import tiny_models
@@ -324,10 +326,15 @@ def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp
         found.scores[...] = np.inf
         return found
 
+    def nowhere(found):
+        found.boxes[...] = np.nan
+        return found
+
     with pytest.raises(UsageError, match="on_frame put scores"):
         put(spoilt)
+    with pytest.raises(UsageError, match=r"on_frame put boxes .* are no numbers"):
+        put(nowhere)
     for field, value in {
-        "boxes": np.full((1, 4), np.nan),
         "track_ids": np.array([-1]),
         "boxes into frame.instances that end": np.array([[5, 1, 4, 2]]),
     }.items():
@@ -480,6 +487,23 @@ def test_what_is_for_another_kind_of_source_is_told_to_the_log(bright, tmp_path,
     film = make_clip(tmp_path / "in.mp4", frames=2)
     with stream.open(film, segmenter=bright, fps=5, transport="udp"):
         assert caplog.messages == [
-            "fps changed nothing, as it is for cameras",
+            "fps changed nothing, as it is for cameras and numbered pictures",
             "transport changed nothing, as it is for network sources",
         ]
+
+
+def test_a_folder_of_numbered_pictures_with_a_rate_is_one_film(bright, tmp_path):
+    for number, picture in enumerate(pictures(4), start=7):
+        cv2.imwrite(str(tmp_path / f"{number:04d}.png"), picture)
+    for target in (tmp_path, str(tmp_path), tmp_path / "%04d.png"):
+        with stream.open(target, fps=10, segmenter=bright) as video:
+            times = [frame.pts_seconds for frame in video]
+        assert video.info.rate == 10 and times == [0, 0.1, 0.2, 0.3], target
+    with stream.open(tmp_path, segmenter=bright) as video:
+        assert [frame.pts_seconds for frame in video] == [0, 1, 2, 3], "without it they are photos"
+    config = f'[[source]]\ntarget = "{tmp_path.as_posix()}"\nfps = 10\n[[output]]\nto = "window"\n'
+    (plan,) = loads(config)
+    assert plan.source.target == str(tmp_path / "%04d.png")
+    (tmp_path / "b0001.png").write_bytes((tmp_path / "0007.png").read_bytes())
+    with pytest.raises(UsageError, match="several films of numbered pictures"):
+        stream.open(tmp_path, fps=10, segmenter=bright)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_an_index_picks_as_numpy_does():
     assert found[:0].picture_size == found.picture_size
     assert found[-1] == found[2] == found[np.int64(2)]
     assert isinstance(found[0], Instance)
-    assert found[(2, 0)].track_ids.tolist() == found[range(2, -1, -2)].track_ids.tolist() == [9, 7]
+    assert found.select((2, 0)) == found[range(2, -1, -2)] == found[[2, 0]]
     assert len(found[np.array([])]) == len(found.select(np.array([]))) == 0
     assert found[np.array(1)].track_id == 8
     with pytest.raises(IndexError, match=r"no number .*were found"):
@@ -117,6 +118,21 @@ class Tensor:
 
     def __index__(self) -> int:
         return int(self.value)
+
+
+def test_an_index_for_several_axes_is_refused_as_of_an_array_that_has_one():
+    found = three()
+    for wrong, meant in (
+        ((0, 1), "[0, 1]"),
+        ((np.int64(2), 0, 1), "[2, 0, 1]"),
+        ((0, slice(None)), "[0, 1]"),
+        ((), "[0, 1]"),
+        ((..., 0), "[0, 1]"),
+    ):
+        with pytest.raises(IndexError, match=re.escape(f"as found[{meant}]")):
+            found[wrong]
+    assert found[np.where(found.scores > 0.5)] == found[np.nonzero(found.scores > 0.5)] == found[:2]
+    assert found[(1,)] == found[1]
 
 
 def test_a_tensor_of_one_element_picks_as_one_of_more():

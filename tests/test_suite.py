@@ -9,8 +9,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
+from tests import conftest
 from tests.conftest import (
+    GUARDED_ANEW_S,
+    HANGS_S,
     LOADED_BY_COLLECTING,
     LONG,
     TOGETHER,
@@ -82,6 +86,39 @@ def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
     assert sum("tests/export/test_1.py" in node.begun for node in nodes) == 1
     begun = [*others[0].begun[:2], *others[1].begun[:2]]
     assert {*LONG, compute[0]} < set(begun) and not {*LONG} & set(first.begun)
+
+
+def test_each_test_is_guarded_for_as_long_as_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that is young enough serves the next test too, and one that takes longer has none."""
+    now, told = [1000.0], list[float | None]()
+    guards = SimpleNamespace(
+        dump_traceback_later=lambda seconds, file, exit: told.append(seconds if exit else -1),
+        cancel_dump_traceback_later=lambda: told.append(None),
+    )
+    monkeypatch.setattr(conftest, "faulthandler", guards)
+    monkeypatch.setattr(conftest, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    stash = pytest.Stash()
+    stash[fault_handler_stderr_fd_key] = 2
+    config = SimpleNamespace(stash=stash)
+
+    def begins(*limit: float) -> list[float | None]:
+        marker = SimpleNamespace(args=limit) if limit else None
+        told.clear()
+        item = SimpleNamespace(config=config, get_closest_marker=lambda name: marker)
+        conftest.pytest_runtest_protocol(cast(Any, item))
+        return list(told)
+
+    whole = HANGS_S + GUARDED_ANEW_S
+    assert begins() == [whole] and begins() == []
+    now[0] += GUARDED_ANEW_S  # as long as it may take is left, and no less
+    assert begins() == [] and begins(HANGS_S - 1) == []
+    now[0] += 1
+    assert begins() == [whole]
+    assert begins(HANGS_S) == [None] and begins(0) == [None]
+    assert begins() == [whole] and begins() == []
+    told.clear()
+    conftest.pytest_unconfigure(cast(Any, config))
+    assert told == [None]
 
 
 def test_files_that_have_their_own_place_are_there() -> None:

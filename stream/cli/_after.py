@@ -24,6 +24,10 @@ _FEW = 25
 def report_run(report: RunReport, model: ModelOptions, *, live: bool = False) -> None:
     """Prints a run's figures, notes and, where the model is slow, advice."""
     print_report(common.results(), _without_chatter(report))
+    # What is live has no other end.
+    said = "" if live else stopped(report)
+    if said:
+        common.say(said)
     hint = advice(report, model, live=live)
     if hint:
         from rich.text import Text
@@ -44,8 +48,19 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
         frames = counted(report.frames_out, "frame")
         line += f", {frames} in {report.seconds:.1f} s; {found_line(report)}"
     print_line(Text(visible(line)))
+    said = stopped(report)
+    if said:
+        common.say(said)
     for remark in _without_chatter(report).remarks:
         print_line(Text(f"  note: {visible(remark)}", style="yellow"))
+
+
+def stopped(report: RunReport) -> str:
+    """How far a run came that was stopped; else ""."""
+    if not report.interrupted or report.error is not None:
+        return ""
+    seconds = f" ({report.media_seconds:.1f} s)" if report.media_seconds >= 0.05 else ""
+    return f"stopped after {counted(report.frames_out, 'frame')}{seconds}"
 
 
 def summary(written: int, skipped: int, failed: Sequence[str], total: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,20 @@ from pathlib import Path
 
 from stream.cli._hints import is_address
 from stream.cli._inputs import Found
-from stream.disk.files import shortened
+from stream.disk.files import same_file, shortened
 from stream.disk.twins import Twins, recursive_hint
 from stream.errors import UsageError
 from stream.run.plan import Endings
 from stream.settings.option import option
-from stream.wording.names import NAME, RESULT, below, name_of, namesakes, refuse_unknown_words
+from stream.wording.names import (
+    NAME,
+    RESULT,
+    below,
+    name_of,
+    namesakes,
+    refuse_unknown_words,
+    unnumbered,
+)
 
 ANY = Endings(
     frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"]),
@@ -33,8 +42,8 @@ class BatchOptions:
     )
     skip_existing: bool = option(
         False,
-        "Leave out inputs whose result is there already, up to the last frame; what a run left "
-        "that was killed is done again with --overwrite.",
+        "Leave out inputs whose result is there already, up to the last frame, also with "
+        "--overwrite, which then does again what a run left that was killed.",
     )
 
 
@@ -124,7 +133,9 @@ def match_outputs(
         for path, place in found.files:
             whole = place in alike
             name = output_name(place, made=made, whole=whole)
-            tasks.append(Task(path, place, (str(folder / place.with_name(name)),), alike=whole))
+            result = folder / place.with_name(name)
+            refuse_itself(path, outputs[0], result, beside(path, made=made, whole=whole))
+            tasks.append(Task(path, place, (str(result),), alike=whole))
     else:
         path, place = found.files[0]
         named = [_called(text, path, place, alike) for text in outputs]
@@ -137,6 +148,28 @@ def _called(text: str, path: Path, place: Path, alike: Collection[Path]) -> str:
     """An output with `{name}` in it, for one of the inputs."""
     name = name_of(path, whole=place in alike)
     return below(text, place.parent).replace(NAME, name)
+
+
+def refuse_itself(source: Path, folder: str, result: Path, usual: Path | None) -> None:
+    """Refuses a folder in which an input's result would have the name of the input itself.
+
+    Args:
+        source: the input.
+        folder: as it was typed.
+        result: where its result would go, in this folder.
+        usual: where it goes where nothing is asked for; None where a folder is needed.
+
+    Raises:
+        UsageError: they are the same file.
+    """
+    if same_file(source, result):
+        name = os.path.join(folder, result.relative_to(folder))  # noqa: PTH118 - "./" is to be seen
+        instead = "name another folder"
+        if usual is not None:
+            instead = f"leave out -o for {usual}, or name another file or folder"
+        raise UsageError(
+            f"in -o {folder} the result of {source} would be {name}, the input itself; {instead}"
+        )
 
 
 def check_output_name(text: str) -> None:
@@ -185,7 +218,9 @@ def _single(source: Path, text: str, *, made: Endings) -> str:
     is_folder = Path(text).is_dir() or text.endswith(("/", "\\"))
     if is_address(text) or not is_folder:
         return text
-    return str(Path(text) / output_name(source, made=made))
+    result = Path(text) / output_name(source, made=made)
+    refuse_itself(source, text, result, beside(source, made=made))
+    return str(result)
 
 
 def beside(path: Path, *, made: Endings = ANY, whole: bool = False) -> Path:
@@ -202,6 +237,7 @@ def output_name(path: Path, *, made: Endings, whole: bool = False) -> str:
         made: the files that keep what is painted.
         whole: whether its ending stays in the name where the result has another.
     """
+    path = unnumbered(path)
     own = path.name if whole else path.stem
     return path.name if path.suffix.lower() in made.videos else f"{own}{made.usual}"
 
@@ -222,6 +258,22 @@ def check_skipping(batch: BatchOptions, masks: str | None, *, others: bool) -> N
             "--skip-existing goes by videos, pictures and records, and --masks alone writes none; "
             "leave it out, or write --records too"
         )
+
+
+def which_holds(batch: BatchOptions, kept: int, *, overwrite: bool) -> str:
+    """Says which of two options holds for results that are there, where both were given; else "".
+
+    Args:
+        batch: whether inputs are left out whose result is there.
+        kept: how many were.
+        overwrite: whether results may be replaced.
+    """
+    if not (batch.skip_existing and overwrite and kept):
+        return ""
+    return (
+        "with --skip-existing, --overwrite replaces only what is unfinished; leave out "
+        "--skip-existing to make every result anew"
+    )
 
 
 def check_named(*files: Path | None, several: bool) -> None:

@@ -52,7 +52,10 @@ def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
     elif text.startswith("~") or re.match(r"\$\w|\$\{", text):
         hint = f"; a shell does not read {text[0]} in quotes"
     elif _NUMBER.search(text) and glob.glob(stars := _NUMBER.sub("*", text)):  # noqa: PTH207
-        hint = f"; numbered files are named with a *, in quotes: {stars}"
+        hint = (
+            f"; numbered files are named with a *, in quotes: {stars}; as one film they are for: "
+            f"stream file {text}"
+        )
     elif last_of_several and (Path(text).suffix or text.endswith("/")):
         hint = f"; where it is to be written, say -o {text}"
     return UsageError(f"there is no file {text}{hint}")

@@ -37,7 +37,9 @@ class _Last:
     each: bool
 
 
-def recorded(source: Path, records: Path, cut: CutOptions, *, beside: bool) -> bool:
+def recorded(
+    source: Path, records: Path, cut: CutOptions, *, beside: bool, fps: float | None = None
+) -> bool:
     """Whether records are there and go to the last picture that they should tell of.
 
     Formats that have no line for a frame without objects do not say it of films in whose last frame
@@ -49,6 +51,7 @@ def recorded(source: Path, records: Path, cut: CutOptions, *, beside: bool) -> b
         cut: the part that is taken.
         beside: whether a film that is whole was written in the same run, which is enough for such
             formats.
+        fps: pictures a second of an input that is numbered pictures; None for the usual ones.
     """
     last = _last(records)
     if last is None:
@@ -62,7 +65,7 @@ def recorded(source: Path, records: Path, cut: CutOptions, *, beside: bool) -> b
     if last.seconds is None:
         part = cut.start is not None or cut.end is not None
         return not part and last.index + 1 >= count_pictures(source)
-    wanted = last_picture(source, cut)
+    wanted = last_picture(source, cut, fps)
     return wanted is None or last.seconds > wanted.at - max(wanted.gap / 2, _ROUNDED)
 
 

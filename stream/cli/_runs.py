@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -18,7 +19,7 @@ from stream.errors import StreamError, UsageError, refusals
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
 from stream.run.guard import check_reports, read_by, report_of
-from stream.run.interrupt import exit_code
+from stream.run.interrupt import Ended, exit_code, note_signal
 from stream.run.plan import RunPlan
 from stream.run.plot import plot_of
 from stream.run.report import RunReport, failed_report, write_report
@@ -75,7 +76,8 @@ def go_through(
     made = {Path(one).parent for one in (*targets, *beside)} if make_folders else set()
     with folders_made(made, targets):
         check_reports(plans, read)
-        batch = _Batch(plans, run, len(skipped), several, placing)
+        with said_where_unbegun(quiet=run.quiet):
+            batch = _Batch(plans, run, len(skipped), several, placing)
         for index in range(len(plans)):
             if batch.interrupted:
                 break
@@ -122,10 +124,18 @@ class _Batch:
         plan = self._plans[index]
         number = self._skipped + index + 1
         try:
-            with self._placing(), refusals():
+            with self._placing(), refusals(), said_where_unbegun(quiet=self._quiet):
                 if index in self._problems:
                     raise self._problems[index]
                 report, outcome = self._execute(plan, number)
+        except KeyboardInterrupt as error:
+            if not self.reports:
+                raise
+            # What was done before it is told of all the same.
+            self.interrupted = True
+            self.signalled = error.number if isinstance(error, Ended) else signal.SIGINT
+            note_signal(self.signalled)
+            return
         except StreamError as error:
             if not self._several:
                 raise
@@ -220,6 +230,16 @@ def _at_risk(plan: RunPlan, read: Mapping[tuple[int, int], Path]) -> list[Path]:
 
 def _exists(plan: RunPlan) -> bool:
     return any(identity(Path(one.target)) is not None for one in plan.outputs)
+
+
+@contextlib.contextmanager
+def said_where_unbegun(*, quiet: bool) -> Iterator[None]:
+    """Says of what Ctrl-C ends before a run could take it that nothing came of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        common.say("stopped before the first picture", quiet=quiet)
+        raise
 
 
 def make_folder(folder: Path) -> None:
@@ -341,7 +361,9 @@ def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
         typer.Exit: with 1 where a picture could not be read, after Ctrl-C with its `exit_code`.
     """
     check_reports([plan], read)
-    report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
+    console = common.progress_console(quiet=plan.run.quiet)
+    with said_where_unbegun(quiet=plan.run.quiet):
+        report, outcome = setup.execute(plan, console=console)
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error
     if not plan.run.quiet:

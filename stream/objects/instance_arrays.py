@@ -86,8 +86,8 @@ def amended(found: _Arrays) -> dict[str, object]:
             _check_labels(array, names)
         elif name == "masks" and len(array):
             _check_masks(array, given, found)
-        elif name == "scores":
-            _check_scores(array)
+        else:
+            _check_values(name, array)
     if len(set(lengths.values())) != 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"arrays of one frame's instances differ in length: {told}")
@@ -230,11 +230,25 @@ def _check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
         raise ValueError(f"label {wrong} has no name; there are {len(names)}, counted from 0")
 
 
+def _check_values(name: str, array: Array) -> None:
+    if name == "scores":
+        _check_scores(array)
+    elif name in ("boxes", "mask_boxes") and not np.isfinite(array).all():
+        nowhere = _row_without(array)
+        raise ValueError(f"{name} are pixels of the picture, which {nowhere} is not")
+
+
 def _check_scores(scores: Array) -> None:
     # What is no number is the least and the largest, and neither compares.
     if len(scores) and not (scores.min() >= 0 and scores.max() <= 1):
         wrong = scores[~((scores >= 0) & (scores <= 1))][0]
         raise ValueError(f"scores are 0..1, which {wrong:g} is not")
+
+
+def _row_without(boxes: Array) -> str:
+    """The first box that has no place, in words."""
+    wrong = boxes[~np.isfinite(boxes).all(axis=1)][0]
+    return f"[{', '.join(f'{edge:g}' for edge in wrong)}]"
 
 
 def sides_of(given: Sequence[SupportsIndex]) -> tuple[int, int]:
@@ -250,6 +264,26 @@ def sides_of(given: Sequence[SupportsIndex]) -> tuple[int, int]:
             f"the picture's size is (height, width) in pixels, not {given!r}"
         ) from error
     return height, width
+
+
+def of_one_axis(index: object) -> object:
+    """What stands in brackets, for the one axis that instances have.
+
+    In NumPy `array[0, 1]` is the second column of the first row, and what `np.where` gives, an
+    index for each axis, picks too. Read as places, the first would be two instances.
+
+    Raises:
+        IndexError: it is for several axes, or none.
+    """
+    if isinstance(index, tuple) and len(index) == 1:
+        return index[0]
+    if isinstance(index, tuple):
+        whole = bool(index) and all(hasattr(one, "__index__") for one in index)
+        several = f"found[[{', '.join(map(str, index))}]]" if whole else "found[[0, 1]]"
+        raise IndexError(
+            f"instances have one axis, so one index picks: a list for several, as {several}"
+        )
+    return index
 
 
 def picked(index: object) -> slice | Array:

@@ -30,6 +30,7 @@ class Account:
         counting: what was counted.
         console: where status lines go, None for nowhere.
         remarks: sentences to add to the report.
+        called: see `Status`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Account:
         *,
         console: Console | None,
         remarks: Sequence[str] = (),
+        called: str | None = None,
     ) -> None:
         self._run = run
         self._plan = plan
@@ -55,6 +57,7 @@ class Account:
             counting=counting,
             plot=plot_of(plan),
             remarks=remarks,
+            called=called,
         )
 
     def tick(self) -> None:

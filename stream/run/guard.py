@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stream.disk.files import by_identity, check_replaceable, identity, same_file
@@ -11,9 +12,13 @@ from stream.errors import UsageError
 from stream.run.plan import RunPlan
 from stream.run.report import is_report
 from stream.settings.groups import changed
-from stream.settings.options import ModelOptions
 from stream.sources.base import Target
-from stream.wording.names import NAME
+from stream.wording.names import NAME, numbered
+
+_LOOKS = ("model", "provider", "every", "views", "input_size")
+"""Options of how a model looks at pictures; what of its answers is kept is asked of records too."""
+
+_FOLLOWS = ("tracker", "steady")
 
 
 def read_by(plan: RunPlan) -> list[Path]:
@@ -23,6 +28,29 @@ def read_by(plan: RunPlan) -> list[Path]:
         file for one in plan.outputs for file in (one.picture.background, one.picture.refiner)
     ]
     return [Path(one) for one in asked if isinstance(one, (str, Path)) and _is_file(one)]
+
+
+def check_numbered(plan: RunPlan) -> None:
+    """Refuses to write pictures over the numbered ones that a film is of.
+
+    Raises:
+        UsageError: an output's pictures would have their names.
+    """
+    target = plan.source.target
+    if not isinstance(target, str | Path) or Path(target).exists():
+        return
+    read = numbered(str(target))
+    for output in plan.outputs if read is not None else ():
+        folder = output.target.endswith(("/", os.sep)) or Path(output.target).is_dir()
+        text = str(Path(output.target, "%06d.png")) if folder else output.target
+        written = numbered(text)
+        if (
+            written is not None
+            and read is not None
+            and same_file(Path(target).parent, Path(text).parent)
+            and [written[at].casefold() for at in (1, 3)] == [read[at].casefold() for at in (1, 3)]
+        ):
+            raise UsageError(f"{output.target} would replace the input's pictures; choose another")
 
 
 def records_of(plan: RunPlan, *, live: bool) -> Path | None:
@@ -36,21 +64,32 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
         return None
     if live:
         raise UsageError("--from paints footage that was recorded of; a live source has no records")
-    usual = ModelOptions()
-    for name in ("model", "provider", "every", "views", "input_size"):
-        if getattr(plan.model, name) != getattr(usual, name):
-            option = name.replace("_", "-")
-            raise UsageError(f"--from paints without the model; leave out --{option}")
-    followed = changed(plan.tracking)
-    if followed:
-        option = "tracker" if "tracker" in followed else "no-steady"
-        raise UsageError(
-            f"--from takes the numbers that records hold, and follows nothing; leave out --{option}"
-        )
+    refuse_beside_records({**changed(plan.model), **changed(plan.tracking)})
     path = plan.source.place(path)
     if not path.is_file():
         raise UsageError(f"there are no records {path}")
     return path
+
+
+def refuse_beside_records(asked: Mapping[str, object]) -> None:
+    """Refuses what is about the model, or about following objects, where records say all of that.
+
+    Args:
+        asked: options that were given by name, also with the value that they have anyway.
+
+    Raises:
+        UsageError: one of them is.
+    """
+    for name in _LOOKS:
+        if name in asked:
+            option = name.replace("_", "-")
+            raise UsageError(f"--from paints without the model; leave out --{option}")
+    for name in _FOLLOWS:
+        if name in asked:
+            raise UsageError(
+                "--from takes the numbers that records hold, and follows nothing; leave out "
+                f"--{'no-' if asked[name] is False else ''}{name}"
+            )
 
 
 def report_of(plan: RunPlan) -> Path | None:

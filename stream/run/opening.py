@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from stream.sinks.images import ENDINGS as PICTURES
 from stream.sinks.images import MASK_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink
 from stream.wording.addresses import redact
+from stream.wording.names import numbered
 from stream.wording.words import counted
 
 
@@ -41,6 +43,31 @@ def endings_for(picture: PictureOptions) -> Endings:
         return Endings(frozenset([".mkv"]), ".mkv", MASK_ENDINGS)
     videos = frozenset(ENDINGS) - {".mts", ".m2ts"}
     return Endings(videos, ".mp4", MASK_ENDINGS if painter.exact else PICTURES)
+
+
+def refuse_many(plan: OutputPlan, info: VideoInfo) -> None:
+    """Refuses one picture's file where it is known that several come, before any is inferred.
+
+    Args:
+        plan: an output.
+        info: of the frames that will come.
+
+    Raises:
+        UsageError: it is one picture.
+    """
+    target = plan.target
+    kind = sinks.find(target, photos=bool(info.pictures), form=plan.options.format)
+    several = info.camera or (info.frames or 0) > 1
+    if info.pictures or not several or not issubclass(kind, ImageSink):
+        return  # photos are counted where their names are known
+    folder = target.endswith(("/", os.sep)) or Path(target).is_dir()
+    if folder or numbered(target) is not None or Path(target).suffix.lower() not in PICTURES:
+        return
+    first = "" if info.live else ", or take the first alone with --limit 1"
+    raise UsageError(
+        f"{target} is one picture, but {info.name} has more; number them, as in out/%06d.png, name "
+        f"a folder, as in out/{first}"
+    )
 
 
 def make_painter(
@@ -99,6 +126,7 @@ def open_sink(
             codec=options.codec,
             crf=options.crf,
             preset=options.preset,
+            pixel_format=options.pixel_format,
             overwrite=options.overwrite,
             threads=threads,
         )

@@ -30,13 +30,17 @@ _HICCUP = 30
 """Frames that may wait for the encoder of a live recording: a second. More would only be memory."""
 
 
-def open_output(plan: OutputPlan, info: VideoInfo, cuts: Cuts | None = None) -> Output:
+def open_output(
+    plan: OutputPlan, info: VideoInfo, cuts: Cuts | None = None, *, patient: bool = False
+) -> Output:
     """Opens an output with its own layers, queue and time line.
 
     Args:
         plan: where it goes and how.
         info: of the frames that will come.
         cuts: where the files of a live recording begin; None for one that is all in one.
+        patient: whether a live recording waits for room where its disk is full now, as what is
+            shown or sent beside it is not to wait.
 
     Raises:
         UsageError: it is not possible as asked for.
@@ -65,7 +69,14 @@ def open_output(plan: OutputPlan, info: VideoInfo, cuts: Cuts | None = None) -> 
     sink: Sink
     if recorded:
         copied = info.copied if kind.takes_packets else None
-        sink = Recording(plan.target, opened, cuts or Cuts(), info=painted, copied=copied)
+        sink = Recording(
+            plan.target,
+            opened,
+            cuts or Cuts(),
+            info=painted,
+            copied=copied,
+            patient=patient,
+        )
     else:
         sink = opened(plan.target)
     return Output(

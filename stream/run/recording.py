@@ -54,11 +54,12 @@ class Recording(Sink):
         cuts: where files begin, and what they are called.
         info: what files are told of their frames; None where these may be of any size.
         copied: the streams of which files take the packets; None where they take none.
+        patient: whether it waits where the first file cannot be begun because of where it lies.
         room: whether there is room for another file in a folder.
         now: seconds that only go forward.
 
     Raises:
-        StreamError: the first file cannot be opened.
+        StreamError: the first file cannot be opened, and it is of no use or not asked for to wait.
     """
 
     takes_packets: ClassVar[bool] = True
@@ -71,6 +72,7 @@ class Recording(Sink):
         *,
         info: VideoInfo | None,
         copied: Sequence[Stream] | None,
+        patient: bool = False,
         room: Callable[[Path], bool] = has_room,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,8 +92,15 @@ class Recording(Sink):
         self._files = self._missed = 0
         self._problem: SinkError | None = None
         self._last_problem = ""
-        self._sink: Sink | None = self._open()
-        self._unsure = self._sink.wants_unsure
+        self._sink: Sink | None = None
+        try:
+            self._sink = self._open()
+        except SinkError as error:
+            if not patient:
+                raise
+            self._lose(error)
+        # Of what is not there yet: only records may, which have no size.
+        self._unsure = info is None if self._sink is None else self._sink.wants_unsure
 
     @property
     def wants_unsure(self) -> bool:

@@ -23,6 +23,7 @@ from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
 from stream.run.figures import Counts, Job, Work
 from stream.run.recorded_photos import Photos
+from stream.run.report import NO_MODEL
 from stream.run.schedule import Schedule
 from stream.run.unsure import BETWEEN
 from stream.settings.likeness import nearest
@@ -115,7 +116,7 @@ class Replay(Schedule):
     @property
     def provider(self) -> str:
         """Where objects come from, in words."""
-        return f"none, read from {self._file.path.name}"
+        return f"{NO_MODEL}, read from {self._file.path.name}"
 
     # What a schedule is.
 

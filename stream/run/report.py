@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _OURS = re.compile(rb'\s*\{\s*"stream": "')
 _HEAD = 64
 
+NO_MODEL = "none"
+"""The provider where nothing was inferred; behind a comma, what was done instead."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunReport:
@@ -221,6 +224,8 @@ def figures_line(run: RunReport) -> str:
 
 def model_line(run: RunReport) -> str:
     """What found the objects, and on what it ran, as one line."""
+    if run.provider.startswith(f"{NO_MODEL}, "):
+        return f"no model{run.provider.removeprefix(NO_MODEL)}"
     looked = f", {run.views} looks at each picture" if run.views > 1 else ""
     return f"model {run.model}, provider {run.provider}{looked}"
 

@@ -22,11 +22,11 @@ from stream.run.counting import Counting
 from stream.run.cuts import Cuts
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
-from stream.run.guard import check_reports, read_by, records_of
+from stream.run.guard import check_numbered, check_reports, read_by, records_of
 from stream.run.interrupt import on_interrupt
-from stream.run.opening import check_output
+from stream.run.opening import check_output, refuse_many
 from stream.run.output import Output
-from stream.run.outputs import open_output
+from stream.run.outputs import is_recorded, open_output
 from stream.run.pauses import pauses
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of
@@ -81,15 +81,24 @@ class Prepared:
     schedule: Schedule
     counting: Counting
 
-    def account(self, console: Console | None, remarks: Sequence[str] = ()) -> Account:
+    def account(
+        self, console: Console | None, remarks: Sequence[str] = (), called: str | None = None
+    ) -> Account:
         """What tells of the run.
 
         Args:
             console: where status lines go, None for nowhere.
             remarks: sentences to add to the report.
+            called: see `Status`.
         """
         return Account(
-            self.run, self.segmenter, self.plan, self.counting, console=console, remarks=remarks
+            self.run,
+            self.segmenter,
+            self.plan,
+            self.counting,
+            console=console,
+            remarks=remarks,
+            called=called,
         )
 
     def conclude(self) -> None:
@@ -114,6 +123,7 @@ def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     replayed = records_of(plan, live=is_live(plan.source))
     further = [*read, *(() if replayed is None else (replayed,))]
     check_reports([plan], further)
+    check_numbered(plan)
     inputs = [*read_by(plan), *further]
     live, photos = is_live(plan.source), has_pictures(plan.source)
     for output in plan.outputs:
@@ -158,13 +168,16 @@ def prepared(
             source = sources.open(plan.source.target, plan.source.options)
         stack.callback(source.close)
         info = source.info
+        for one in plan.outputs:
+            refuse_many(one, info)
         told, schedule = find_by(plan, info, segmenter, turns) if finding is None else finding(info)
         stack.callback(schedule.close)
         counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)
         outputs = []
         cuts = Cuts(plan.live.part_minutes)
+        patient = bool(further) or not all(map(is_recorded, plan.outputs))
         makers: list[Callable[[VideoInfo], Output]] = [
-            *(partial(open_output, one, cuts=cuts) for one in plan.outputs),
+            *(partial(open_output, one, cuts=cuts, patient=patient) for one in plan.outputs),
             *further,
         ]
         for make in makers or [partial(open_output, OutputPlan(NOTHING))]:

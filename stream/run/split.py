@@ -248,7 +248,9 @@ class SplitSink(Sink):
         """Where a picture would go that is not divided."""
         place = None if source is None else self._info.places.get(source)
         alike = source in self._info.namesakes
-        return ImageSink.path_of(self._plan.target, index, source, kept, place, whole=alike)
+        numbers = self._info.numbers
+        number = numbers[index] if index < len(numbers) else index
+        return ImageSink.path_of(self._plan.target, number, source, kept, place, whole=alike)
 
     def _undivided(self, index: int, source: Path) -> Path:
         """The same without its ending, which is that of its objects' pictures."""

@@ -47,6 +47,8 @@ class Status:
         plot: where that is drawn, if it is.
         remarks: sentences to add to those of the run, and to those of what finds the objects that
             come on the way.
+        called: what its lines call the source, where there are several; None for its own name,
+            which cameras of one kind share.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Status:
         counting: Counting | None = None,
         plot: Path | None = None,
         remarks: Sequence[str] = (),
+        called: str | None = None,
     ) -> None:
         self._run = run
         self._clock = run.clock
         self._segmenter = segmenter
         self._source = run.source.info.name
+        self._called = called or self._source
         self._remarks = tuple(remarks)
         self._known = segmenter.remarks
         self._console = console
@@ -102,7 +106,7 @@ class Status:
         latency = self._clock.recent().get(CAPTURE_TO_DISPLAY, 0.0)
         memory = resident() / 2**20
         return (
-            f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._source}: {fps:.1f} fps, "
+            f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._called}: {fps:.1f} fps, "
             f"latency {1e3 * latency:.0f} ms, {run.counts.dropped} dropped, "
             f"{counted(run.reconnects, 'reconnect')}, {memory:.0f} MiB"
             + "".join(f"; {error}" for error in self._failed())

@@ -52,7 +52,7 @@ OBEYED_BY = {
 _HELD_BY = {"soft": "lines of JSON", "polygon": "lines of JSON, COCO's and Parquet"}
 """Which records hold masks in a form that has to be asked for."""
 
-_OF_ENCODERS = ("codec", "crf", "preset")
+_OF_ENCODERS = ("codec", "crf", "preset", "pixel_format")
 
 _WHAT = ("look", "split", "crop")
 """What of a picture's options says what is to be made, and not how."""
@@ -93,6 +93,8 @@ _WHOSE = {
 }
 """For what the options of a group of a source's are."""
 
+_OF_RATES = "for cameras and numbered pictures"
+
 
 def unheeded(source: SourcePlan) -> list[str]:
     """Which options of where frames come from were asked for in vain, a sentence each.
@@ -114,7 +116,8 @@ def unheeded(source: SourcePlan) -> list[str]:
         vain = [_flag(name) for name in changed(group) if heeds is not None and name not in heeds]
         if vain:
             they = "it is" if len(vain) == 1 else "they are"
-            said.append(f"{joined(vain)} changed nothing, as {they} {_WHOSE[type(group)]}")
+            whose = _OF_RATES if vain == ["--fps"] else _WHOSE[type(group)]
+            said.append(f"{joined(vain)} changed nothing, as {they} {whose}")
     return said
 
 
@@ -152,7 +155,7 @@ def unused(
     encoded = any(kind.paints and kind.encodes for kind in kinds)
     coded = {name for one in outputs for name in changed(one.options) if name in _OF_ENCODERS}
     if coded and outputs and not encoded:
-        names = [f"--{name}" for name in _OF_ENCODERS if name in coded]
+        names = [_flag(name) for name in _OF_ENCODERS if name in coded]
         why = "pictures are not encoded as a video is" if painted else "no video is written"
         said.append(f"{joined(names)} changed nothing, as {why}")
     forms = {form for kind in kinds if kind.records for form in kind.mask_forms}

@@ -143,7 +143,7 @@ class Part(Aside):
                 self.controls = self._controls(ready)
             if self._stopping.is_set():
                 return
-            account = ready.account(self._console, self._unused)
+            account = ready.account(self._console, self._unused, self.name)
             self.outcome = run.run(on_tick=account.tick, tick=_TICK)
             self.report = account.finish(self.outcome)
         error = self.outcome.error

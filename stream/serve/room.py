@@ -213,7 +213,7 @@ class Room(Aside):
             if self._stopping.is_set():
                 return
             run = ready.run
-            account = ready.account(self._console)
+            account = ready.account(self._console, called=self.name)
             self.problem = None
             try:
                 self.outcome = run.run(on_tick=account.tick, tick=0.5)

@@ -114,3 +114,24 @@ def test_of_many_that_failed_the_first_are_named():
         "1 of 3 written, 1 there already",
         "1 of 3 inputs failed: a.mp4",
     ]
+
+
+def test_of_footage_that_was_stopped_it_is_said_how_far_it_came(capsys):
+    whole = report(30, 30, 10)
+    for said, given, live in (
+        ("", whole, False),
+        ("", replace(whole, interrupted=True), True),
+        ("", replace(whole, interrupted=True, error="the disk is full"), False),
+        (
+            "stopped after 15 frames (0.6 s)\n",
+            replace(whole, interrupted=True, frames_out=15, media_seconds=0.56),
+            False,
+        ),
+        (
+            "stopped after 1 frame\n",
+            replace(whole, interrupted=True, frames_out=1, media_seconds=0.0),
+            False,
+        ),
+    ):
+        report_run(given, ModelOptions(), live=live)
+        assert capsys.readouterr().err == said

@@ -237,6 +237,19 @@ def test_numbered_pictures_are_named_as_they_can_be(tmp_path):
     assert [one.name[4:8] for one, _ in found.files] == ["0001", "0002", "0005"]
 
 
+def test_numbered_pictures_are_one_film_and_named_after_what_is_no_number(tmp_path):
+    folder = tmp_path / "walk"
+    for pattern, name in (("%05d.png", "walk"), ("shot.%04d.jpg", "shot"), ("a_%d_b.png", "a__b")):
+        found = find_inputs([str(folder / pattern)], VIDEO_ENDINGS, "videos")
+        assert [one for one, _ in found.files] == [folder / pattern] and not found.folders
+        (task,) = match_outputs(found, [])
+        assert task.outputs == (str(folder / f"{name}.stream.mp4"),)
+        (task,) = match_outputs(found, ["out/{name}.mp4"])
+        assert task.outputs == (f"out/{name}.mp4",)
+        (task,) = match_outputs(found, [f"{tmp_path}/"])
+        assert task.outputs == (str(tmp_path / f"{name}.mp4"),)
+
+
 def test_a_slash_at_the_end_means_a_folder(takes):
     assert matched([takes / "a.mp4"], f"{takes}/new.mp4/", takes) == [("a.mp4", "new.mp4/a.mp4")]
     assert folder_of("some.mp4/", 3) == Path("some.mp4")
@@ -336,3 +349,16 @@ def test_the_head_of_a_playlist_is_no_film(tmp_path):
     assert "1 result of an earlier run (film-20261128T144946-head.mp4)" in found.left_out[0]
     found = find_inputs([f"{tmp_path}/*.mp4"], frozenset({".mp4"}), "videos")
     assert [path.name for path, _ in found.files] == ["film.mp4", "my-head.mp4"]
+
+
+def test_a_folder_where_a_result_would_be_its_input_is_named_with_the_result(takes, monkeypatch):
+    monkeypatch.chdir(takes)
+    for given, output, words in (
+        ("a.mp4", ".", r"in -o \. the result of a.mp4 would be \./a.mp4, .* -o for a.stream.mp4"),
+        ("a.mp4", "../" + takes.name, rf"would be \.\./{takes.name}/a.mp4, the input itself"),
+        (".", ".", r"would be \./a.mp4, the input itself"),
+        ("sub", "sub/", r"in -o sub/ the result of sub.a.mp4 would be sub/a.mp4"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            matched([given], output, takes)
+    assert matched(["c.3gp"], "./", Path()) == [("c.3gp", "c.mp4")], "which is another file"

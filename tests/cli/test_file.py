@@ -183,6 +183,7 @@ def test_a_batch_goes_on_after_what_is_there_and_skips_what_is_finished(
     result = stream("file", "takes", *common, "--skip-existing", "--overwrite")
     assert result.code == 0, result.err
     assert "1 of 3 written, 2 there already" in result.err
+    assert "--overwrite replaces only what is unfinished" in result.err
     assert len(pictures(tmp_path / "done" / "b.mp4")) == 24
 
 
@@ -407,7 +408,8 @@ def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
     assert result.code == 0, result.err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f000.webp", "f001.webp"]
     refused = stream("file", clip, "-o", "one.png", *asked)
-    assert refused.code == 1 and "number them, as in out/%06d.png" in refused.err
+    assert refused.code == 2 and "number them, as in out/%06d.png" in refused.err
+    assert not (tmp_path / "one.png").exists(), "known before anything was inferred"
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_a_word_that_is_no_command_gets_the_right_one(stream, words, meant):
             ["webcam", "--limit", "3"],
             "there is no option --limit here, only in stream file; did you mean --seconds?",
         ),
-        (["file", "--fps", "3"], "there is no option --fps here, only in stream webcam ("),
+        (["image", "--fps", "3"], "there is no option --fps here, only in stream file and stream"),
         (["image", "--seconds", "3"], "--seconds here, only in stream webcam and stream url ("),
         (["serve", "--host", "300.1.1.1"], "port 8000: there is no such address here; choose"),
     ],

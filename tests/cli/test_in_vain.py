@@ -19,6 +19,12 @@ from stream.errors import UsageError
         ("file CLIP -o a.mp4 --tracker bytetrack --no-steady", "leave out one of them"),
         ("demo --from found.ndjson --tracker steady", "leave out --tracker"),
         ("demo --from found.ndjson --no-steady", "leave out --no-steady"),
+        ("demo --from found.ndjson --tracker motion", "leave out --tracker"),
+        ("file CLIP --from found.ndjson --steady", "leave out --steady"),
+        ("file CLIP --from found.ndjson --model default", "leave out --model"),
+        ("image PHOTO --from found.ndjson --provider auto", "leave out --provider"),
+        ("file CLIP -o out.jpg", "out.jpg is one picture, but in.mp4 has more"),
+        ("file CLIP -o out.png --look instances --split object", "the first alone with --limit 1"),
         ("demo --from found.ndjson -o out.mp4", "there are no records found.ndjson"),
         ("file CLIP --masks masks --skip-existing", "--skip-existing goes by videos"),
         ("image PHOTO --masks masks --skip-existing", "--skip-existing goes by videos"),
@@ -48,3 +54,24 @@ def test_in_python_too(clip, bright, tmp_path):
         library.process(
             clip, tmp_path / "out.mp4", from_records=tmp_path / "found.ndjson", track="steady"
         )
+    with pytest.raises(UsageError, match=r"paints without the model; leave out model$"):
+        library.process(
+            clip, tmp_path / "out.mp4", from_records=tmp_path / "found.ndjson", model="default"
+        )
+
+
+def test_a_film_s_first_picture_alone_goes_into_one(stream, clip, nothing, tmp_path):
+    for more in (("--limit", 1), ("--end", "0.02")):
+        out = f"out{more[1]}.jpg"
+        result = stream("file", clip, "-o", out, "--model", nothing, *more)
+        assert result.code == 0 and (tmp_path / out).exists(), result.err
+    assert stream("file", clip, "-o", "many.jpg", "--model", nothing, "--limit", 2).code == 2
+    assert not (tmp_path / "many.jpg").exists()
+
+
+def test_what_is_painted_from_records_names_no_model(stream, clip, bright, tmp_path):
+    made = stream("file", clip, "--model", bright, "--records", "found.ndjson")
+    assert made.code == 0 and f"model {bright}" in made.out, made.err
+    result = stream("file", clip, "--from", "found.ndjson", "-o", "out.mp4")
+    assert result.code == 0, result.err
+    assert "no model, read from found.ndjson" in result.out and str(bright) not in result.out

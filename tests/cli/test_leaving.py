@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stream.cli import _main
+from stream.run import setup
 from tests.cli.conftest import environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="by the C library's own way to end")
@@ -282,3 +284,30 @@ def test_ctrl_c_while_the_program_is_loaded_shows_nothing_of_loading(tmp_path, i
         assert out == "loaded\n", "as under nohup"
     else:
         assert (child.returncode, out, err) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_ctrl_c_between_films_loses_nothing_of_what_is_said_of_those_before(
+    stream, clip, nothing, tmp_path, monkeypatch, at
+):
+    for name in "abc":
+        (tmp_path / f"{name}.mp4").write_bytes(clip.read_bytes())
+    execute, came = setup.execute, []
+
+    def executed(*given, **named):
+        came.append(given)
+        if len(came) > at:
+            raise KeyboardInterrupt
+        return execute(*given, **named)
+
+    monkeypatch.setattr(setup, "execute", executed)
+    films = ("a.mp4", "b.mp4", "c.mp4")
+    asked = ("-o", "done/", "--model", nothing, "--report", "report.json")
+    result = stream("file", *films, *asked)
+    assert result.code == 130
+    assert "stopped before the first picture" in result.err
+    assert len(came) == at + 1, "the films behind it are not begun"
+    if at:
+        assert f"{at} of 3 written" in result.err
+        reports = json.loads((tmp_path / "report.json").read_text())
+        assert "a.mp4" in json.dumps(reports) and "c.mp4" not in json.dumps(reports)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+import av
 import pytest
 
 from stream.cli._recorded import recorded
@@ -86,3 +89,26 @@ def test_half_written_records_are_not_left_out(stream, clip, bright, tmp_path):
     assert "takes/b.mp4: its result is there already" in result.err
     assert stream(*asked, "--skip-existing", "--overwrite").code == 0
     assert (tmp_path / "a.csv").read_text() == whole
+
+
+@pytest.mark.parametrize("fps", [25, 5])
+def test_records_of_numbered_pictures_are_finished_with_the_last_of_them(
+    stream, bright, clip, tmp_path, fps
+):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "frames").mkdir()
+    pattern = tmp_path / "frames" / "%03d.png"
+    with av.open(str(clip)) as container:
+        for number, picture in zip(range(6), container.decode(video=0), strict=False):
+            picture.to_image().save(tmp_path / "frames" / f"{number:03d}.png")
+    asked = (part for name in NAMES for part in ("--records", name))
+    result = stream("file", pattern, "--model", bright, "--quiet", "--fps", str(fps), *asked)
+    assert result.code == 0, result.err
+    for name in NAMES:
+        path = tmp_path / name
+        assert recorded(pattern, path, ALL, beside=False, fps=fps), name
+    shutil.copy(tmp_path / "frames" / "005.png", tmp_path / "frames" / "006.png")
+    for name in NAMES:
+        assert not recorded(pattern, tmp_path / name, ALL, beside=False, fps=fps), name
+        first = CutOptions(limit=6)
+        assert recorded(pattern, tmp_path / name, first, beside=False, fps=fps), name

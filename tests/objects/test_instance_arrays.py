@@ -56,6 +56,14 @@ def test_what_is_right_already_is_not_copied():
     [
         ("boxes", np.zeros((2, 3)), r"boxes must be \[N, 4\]"),
         ("boxes", [[1, 2, 3, 4], [1, 2]], "boxes cannot be made an array"),
+        (
+            "boxes",
+            [[1, 2, 3, 4], [1, np.nan, 3, 4]],
+            r"boxes are pixels .* \[1, nan, 3, 4\] is not",
+        ),
+        ("boxes", [[1, 2, np.inf, 4], [1, 2, 3, 4]], r"which \[1, 2, inf, 4\] is not"),
+        ("boxes", np.full((2, 4), 1e39), "which .*inf.* is not"),
+        ("mask_boxes", np.full((2, 4), -np.inf, np.float32), "mask_boxes are pixels of the pic"),
         ("scores", ["a", "b"], "scores must be numbers"),
         ("scores", np.zeros((2, 1)), r"scores must be \[N\], not \[2, 1\]"),
         ("scores", [2, 0.5], "scores are 0..1, which 2 is not"),
@@ -174,9 +182,9 @@ def test_full_masks_come_with_what_instances_may_be_made_of(name, value, words):
 
 
 def test_a_tuple_picks_as_a_list_does_and_one_boolean_nothing():
-    assert WANTED[(1, 0)] == WANTED[[1, 0]]
-    assert WANTED[(False, True)] == WANTED[1:]
-    assert len(WANTED[()]) == 0
+    assert WANTED.select((1, 0)) == WANTED[[1, 0]]
+    assert WANTED.select((False, True)) == WANTED[1:]
+    assert len(WANTED.select(())) == 0
     for one in (True, False, np.True_):
         with pytest.raises(IndexError, match="one boolean picks nothing"):
             WANTED[one]

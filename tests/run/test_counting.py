@@ -303,7 +303,8 @@ def test_an_object_is_where_the_middle_of_its_mask_is():
 
 
 def test_what_is_nowhere_is_counted_and_is_at_no_line_and_in_no_zone():
-    nowhere = boxed(0, 1, (math.nan, 0, 10, 10))
+    nowhere = boxed(0, 1, (0, 0, 10, 10))
+    nowhere.instances.boxes[0, 0] = math.nan
     zone = "all=0,0,200,0,200,100,0,100"
     _, summary = counted([nowhere], line=(CENTRE,), zone=(zone,))
     assert summary["classes"]["person"]["frames"] == 1 and summary["zones"][0]["most"] == 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stream.cli import _runs
 from stream.disk import files
@@ -96,6 +98,17 @@ def test_an_output_is_never_an_input_of_the_same_run(tmp_path, way, ending):
     with pytest.raises(UsageError, match="is an input; choose another output"):
         setup.check(asked[0], read)
     assert second.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("output", ["in/%05d.png", "./in/%06d.PNG", "in/"])
+def test_a_numbered_film_is_not_written_over_its_own_pictures(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "in" / "00001.png")
+    plan = RunPlan(SourcePlan("in/%05d.png"), (OutputPlan(output),))
+    with pytest.raises(UsageError, match="would replace the input's pictures"):
+        setup.check(plan)
+    setup.check(replace(plan, outputs=(OutputPlan("in/found_%05d.png"),)))
 
 
 def test_of_several_photos_each_is_read_and_an_address_is_no_file(tmp_path):

@@ -67,6 +67,19 @@ def recording(files: Files, cuts: Cuts, target: str = "take.mp4", **how) -> Reco
     return Recording(target, files, cuts, info=None, copied=(), **how)
 
 
+def waits_for_room(sink, frames, now, free):
+    """Writes all but the first twenty frames, with room from the 140th on; how many of those it
+    still lost."""
+    now.at += 10
+    assert put(sink, frames[20:140]) == 120, "there is no room yet"
+    free[0] = True
+    now.at += 10
+    lost = put(sink, frames[140:])
+    assert 0 < lost <= GREY_RATE + 1 and sink.problem is None
+    sink.close()
+    return lost
+
+
 def put(sink: Recording, items: list[Item]) -> int:
     """Writes all; returns how many frames were lost."""
     lost = 0
@@ -366,13 +379,7 @@ def test_where_the_disk_was_full_it_goes_on_in_another_file_once_there_is_room()
     assert sink.problem is None
     assert put(sink, frames[:20]) == 12
     assert sink.problem == str(FULL)
-    now.at += 10
-    assert put(sink, frames[20:140]) == 120, "there is no room yet"
-    free[0] = True
-    now.at += 10
-    lost = put(sink, frames[140:])
-    assert 0 < lost <= GREY_RATE + 1 and sink.problem is None
-    sink.close()
+    lost = waits_for_room(sink, frames, now, free)
     assert list(files.by_name) == ["take.mp4", "take-at-1.mp4"]
     first, second = files.all
     assert first.frames == list(range(8)) and (first.closed, first.aborted) == (0, 1)
@@ -381,6 +388,39 @@ def test_where_the_disk_was_full_it_goes_on_in_another_file_once_there_is_room()
         str(FULL) in one and f"{132 + lost} frames are missing in take.mp4" in one
         for one in sink.remarks
     )
+
+
+def test_where_the_disk_is_full_from_the_start_it_waits_for_room_if_it_is_to():
+    now, free = Hands(), [False]
+
+    class OfFull(Files):
+        def __call__(self, name: str, copied: Sequence[Stream] = ()) -> Kept:
+            if not free[0]:
+                raise FULL
+            return super().__call__(name, copied)
+
+    files, cuts = OfFull(), Cuts(None, numbered())
+    asked = {"room": lambda folder: free[0], "now": now}
+    with pytest.raises(SinkError) as told:
+        recording(files, cuts, **asked)
+    assert told.value is FULL
+    sink = recording(files, cuts, patient=True, **asked)
+    sink.describe({"model": "looker"})
+    frames = [one for one in Grey(300) if isinstance(one, Frame)]
+    assert put(sink, frames[:20]) == 20 and sink.problem == str(FULL)
+    lost = waits_for_room(sink, frames, now, free)
+    (only,) = files.all
+    assert only.times[0] == 0 and len(only.frames) == 160 - lost and only.closed == 1
+    (said,) = sink.remarks
+    assert said == f"{FULL}; {140 + lost} frames are missing in take.mp4"
+
+
+def test_what_waiting_would_not_mend_is_an_error_from_the_start():
+    def refused(name: str, copied: Sequence[Stream]) -> Kept:
+        raise SinkError("the encoder does not want it")
+
+    with pytest.raises(SinkError, match="does not want it"):
+        Recording("take.mp4", refused, Cuts(), info=None, copied=(), patient=True)
 
 
 def test_files_in_which_nothing_was_saved_are_not_named_among_those_there(tmp_path):

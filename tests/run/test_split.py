@@ -189,6 +189,18 @@ def write_photo(tmp_path, target, picture):
     return cv2.imread(str(path))
 
 
+def test_pictures_of_a_numbered_film_have_its_numbers(tmp_path):
+    plan = OutputPlan(f"{tmp_path}/out/", PictureOptions(look="binary", split="object"))
+    about = info(width=WIDTH, height=HEIGHT, numbers=[7, 9])
+    sink = SplitSink(plan, sinks.find(plan.target), about)
+    for index in range(2):
+        image = make_picture(index, WIDTH, HEIGHT, "yuv420p")
+        sink.write(Frame(image, index, index, Fraction(1, 25), 1, instances=found(1)))
+    sink.close()
+    written = sorted(one.name for one in (tmp_path / "out").rglob("*.png"))
+    assert written == ["000007.png", "000009.png"]
+
+
 def test_objects_of_a_photo_are_numbered_by_class(tmp_path):
     write_photo(tmp_path, f"{tmp_path}/done/", PictureOptions(look="binary", split="object"))
     names = sorted(path.name for path in (tmp_path / "done").iterdir())

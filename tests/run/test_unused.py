@@ -290,4 +290,4 @@ def test_a_run_of_a_film_says_what_is_for_cameras(tmp_path):
         ModelOptions(str(tiny_models.nothing(tmp_path / "none.onnx")), provider="cpu"),
     )
     report, _ = execute(plan)
-    assert "--fps changed nothing, as it is for cameras" in report.remarks
+    assert "--fps changed nothing, as it is for cameras and numbered pictures" in report.remarks

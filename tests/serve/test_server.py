@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -35,6 +36,7 @@ from stream.serve.serving import serve
 from stream.settings.count_options import CountOptions
 from stream.settings.options import InputOptions, PictureOptions, RunOptions
 from stream.settings.serve_options import ServeOptions
+from stream.sinks._destination import Destination
 from stream.sources.base import Source
 from tests.live.helpers import Scene
 from tests.run.parts import until
@@ -575,6 +577,44 @@ def test_figures_say_that_a_recording_has_ended_that_nobody_ended(model, tmp_pat
     with suppress(SinkError), served([plan], model) as page:
         until(lambda: ended in get(page, "/metrics")[2])
         assert page.room.state()["stuck"] == 1
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ndjson"])
+def test_a_page_shows_pictures_though_its_recording_has_no_room_from_the_start(
+    model, tmp_path, monkeypatch, ending
+):
+    full, write = threading.Event(), Destination.write
+
+    def tried(self, data):
+        if full.is_set():
+            self.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self.error
+        return write(self, data)
+
+    full.set()
+    monkeypatch.setattr(Destination, "write", tried)
+    plan, path = plan_of(), tmp_path / f"out.{ending}"
+    plan = replace(plan, outputs=(*plan.outputs, OutputPlan(str(path))))
+    with served([plan], model) as page:
+        until(lambda: page.room.run is not None and page.room.run.counts.shown > 5)
+        until(lambda: page.room.state()["stuck"] == 1)
+        assert not list(tmp_path.glob("out*"))
+        full.clear()
+        until(lambda: page.room.state()["stuck"] == 0)
+        (_, recorded) = page.room.run.outputs
+        until(lambda: recorded.figures.frames > 5)
+    (made,) = tmp_path.glob("out-*")
+    assert made.suffix == path.suffix and made.stat().st_size > 0
+    assert recorded.figures.missed > 0 and page.room.reconnects == 0
+    assert any("the disk is full" in one for one in recorded.remarks)
+
+
+def test_lines_of_sources_that_call_themselves_alike_can_be_told_apart(model, monkeypatch):
+    monkeypatch.setattr("stream.run.status.STATUS_SECONDS", 0.0)
+    with served([plan_of(), plan_of()], model) as page:
+        for name in ("pattern", "pattern-2"):
+            line = re.compile(rf"\d\d:\d\d:\d\d {name}: \d")
+            until(lambda line=line: line.search(page.room._console.file.getvalue()))
 
 
 def test_figures_say_how_often_each_of_several_sources_was_inferred(model):
