@@ -15,6 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.pictures.references import Referencer
+from stream.pictures.scaler import Scaler
 from stream.types import Array
 
 Sample = TypeVar("Sample", np.uint8, np.uint16, np.float32)
@@ -225,7 +226,8 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
     exact = picture.format.name == EXACT_RGB and picture.color_range == ColorRange.JPEG
     if not exact or picture.colorspace not in (5, 6):
         # While it converts, PyAV changes the tags of the picture that it is given.
-        return Referencer()(picture).to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        made = Scaler()(Referencer()(picture), pixel_format="bgr24")
+        return made.to_ndarray().astype(np.uint8, copy=False)
     planes = [plane_view(plane, 10) for plane in picture.planes]
     backward = np.linalg.inv(rgb_to_yuv(_BT601.red, _BT601.blue))[::-1] * (255 / 1023)
     offset = 0.5 - backward @ np.array([[0], [512], [512]])
@@ -252,8 +254,9 @@ def video_picture(rgb: NDArray[np.uint8]) -> av.VideoFrame:
         rgb: uint8 [H, W, 3].
     """
     matrix = Colorspace.ITU709 if rgb.shape[0] >= 720 else Colorspace.ITU601
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
-        format="yuv420p",
+    picture = Scaler()(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+        pixel_format="yuv420p",
         dst_colorspace=matrix,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,

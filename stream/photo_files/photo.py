@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stream.photo_files.heif import to_be_seen, whole_of
 from stream.photo_files.photo_facts import PFM, directories, segments
 from stream.photo_files.photo_lab import is_lab, lab_in_bytes
+from stream.pictures.scaler import Scaler
 from stream.pixels import readable_matrix
 from stream.system.overheard import overheard
 from stream.types import Array
@@ -168,7 +169,7 @@ def _bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
         if stored != _CONSTANT_LUMINANCE:
             raise ValueError(f"its colours are stored by a matrix ({stored}, H.273) not known here")
         picture.colorspace = readable_matrix(stored)
-    return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+    return np.asarray(Scaler()(picture, pixel_format="bgr24").to_ndarray(), np.uint8)
 
 
 def _pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Iterator[av.VideoFrame]:

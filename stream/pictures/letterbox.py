@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import av
 from av.filter import Graph
-from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.reformatter import ColorRange
 
 from stream.errors import SinkError
+from stream.pictures.scaler import Scaler
 
 _ANY_CLOCK = Fraction(1, av.time_base)
 
@@ -56,7 +57,7 @@ class Letterbox:
         self._size = (width, height)
         self._format = pixel_format
         self._how = "" if mixes else ":flags=neighbor"
-        self._reformatter = VideoReformatter()
+        self._scale = Scaler()
         self._graph: tuple[_Kind, Graph] | None = None
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
@@ -77,7 +78,7 @@ class Letterbox:
             raise SinkError("a picture of another size could not be brought to the recording's")
         if picture.color_range == ColorRange.JPEG != boxed.color_range:
             # FFmpeg's filters brought it to the values of film, without saying so.
-            boxed = self._reformatter.reformat(
+            boxed = self._scale(
                 boxed, src_color_range=ColorRange.MPEG, dst_color_range=ColorRange.JPEG
             )
             boxed.color_range = int(ColorRange.JPEG)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 
 from stream.frame import ColourTags
+from stream.pictures.scaler import Scaler
 from stream.pixels import MATRICES, plane_view, tagged
 
 _RANGES = (int(ColorRange.MPEG), int(ColorRange.JPEG))
@@ -44,7 +45,7 @@ class Meaning:
         self._all_values = named if colour.full_range is None else colour.full_range
         self._matrix = colour.matrix or 0
         self._told = MATRICES.get(self._matrix)
-        self._reformatter = VideoReformatter()
+        self._scale = Scaler()
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """The picture itself where it means colours so already, else a new one."""
@@ -63,9 +64,9 @@ class Meaning:
         if name.startswith("yuvj") and not full:
             picture = _called_plainly(picture)
         same = plain(name) == plain(self._format)
-        made = self._reformatter.reformat(
+        made = self._scale(
             picture,
-            format=self._format if to_all and same else plain(name),
+            pixel_format=self._format if to_all and same else plain(name),
             src_colorspace=source.swscale if source and turned else Colorspace.DEFAULT,
             dst_colorspace=told.swscale if told and turned else Colorspace.DEFAULT,
             src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from stream.frame import Frame
 from stream.pictures.on_black import seen
 from stream.pictures.references import Referencer
+from stream.pictures.scaler import Scaler
 from stream.pixels import MATRICES, bgr_from_picture
 from stream.sinks.browser import Slot
 
@@ -119,9 +120,10 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
     picture = _own.refer(seen(frame))
     if _is_as_wanted(picture, height, shape):
         return picture
-    return picture.reformat(
+    return Scaler()(
+        picture,
         *fitted_size(picture.width, picture.height, height, shape),
-        format="yuv420p",
+        "yuv420p",
         src_colorspace=MATRICES[_matrix_of(picture)].swscale,
         dst_colorspace=Colorspace.ITU601,
         src_color_range=(

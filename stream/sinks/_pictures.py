@@ -8,12 +8,13 @@ from fractions import Fraction
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.pictures.letterbox import Letterbox
 from stream.pictures.on_black import on_black
 from stream.pictures.references import Referencer
+from stream.pictures.scaler import Scaler
 from stream.pixels import MATRICES, plane_view
 
 _DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
@@ -43,7 +44,7 @@ class Pictures:
         self._format = pixel_format
         self._to_rgb = VideoFormat(pixel_format).is_rgb
         self._reference = Referencer()
-        self._reformatter = VideoReformatter()
+        self._scale = Scaler()
         deep = _DEEP.fullmatch(pixel_format)
         self._most = (1 << int(deep[1])) - 1 if deep else None
         self._letterbox = Letterbox(width, height)
@@ -69,9 +70,9 @@ class Pictures:
         return own if self._most is None else within(own, self._most)
 
     def _narrowed(self, picture: VideoFrame) -> VideoFrame:
-        made = self._reformatter.reformat(
+        made = self._scale(
             picture,
-            format=self._format,
+            pixel_format=self._format,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
         )
@@ -80,12 +81,12 @@ class Pictures:
 
     def _convert(self, picture: VideoFrame) -> VideoFrame:
         if not self._to_rgb or picture.format.is_rgb:
-            return self._reformatter.reformat(picture, format=self._format)
+            return self._scale(picture, pixel_format=self._format)
         high = picture.width >= 1280 or picture.height > 576
         matrix = MATRICES.get(picture.colorspace) or MATRICES[1 if high else 6]
-        converted = self._reformatter.reformat(
+        converted = self._scale(
             picture,
-            format=self._format,
+            pixel_format=self._format,
             src_colorspace=matrix.swscale,
             dst_colorspace=Colorspace.DEFAULT,
             dst_color_range=ColorRange.JPEG,

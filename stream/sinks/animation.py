@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.pictures.on_black import seen
+from stream.pictures.scaler import Scaler
 from stream.pixels import bgr_from_picture
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
@@ -145,7 +146,7 @@ class AnimationSink(Sink):
                 alpha = np.full(pixels.shape[:2], 255, np.uint8)
             return np.dstack([pixels, alpha])
         fitted: VideoFrame = self._fitting(picture, frame.alpha)
-        return fitted.to_ndarray(format="bgra" if self._info.alpha else "bgr24")
+        return Scaler()(fitted, pixel_format="bgra" if self._info.alpha else "bgr24").to_ndarray()
 
     def _put(self, until: Fraction) -> None:
         waiting, self._waiting = self._waiting, None

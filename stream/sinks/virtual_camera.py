@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
+from stream.pictures.scaler import Scaler
 from stream.pixels import plane_view, shown_size
 from stream.settings.options import OutputOptions
 from stream.sinks._pictures import Pictures
@@ -80,7 +80,7 @@ class VirtualCameraSink(Sink):
         self._pictures = Pictures(self._width, self._height, _FORMAT)
         width, _ = shown_size(self._width, self._height, info.sample_aspect_ratio)
         self._shown_width = max(2, width - width % 2)
-        self._reformatter = VideoReformatter()
+        self._scale = Scaler()
         self._camera: _Camera | None = _open(self._shown_width, self._height, rate, device)
         self.device = self._camera.device
         self._room = np.empty((self._height * 3 // 2, self._shown_width), np.uint8)
@@ -96,7 +96,7 @@ class VirtualCameraSink(Sink):
         flat, at = self._room.reshape(-1), 0
         picture = self._pictures(item.image, item.alpha)
         if self._shown_width != self._width:
-            picture = self._reformatter.reformat(picture, width=self._shown_width)
+            picture = self._scale(picture, width=self._shown_width)
         for plane in picture.planes:
             samples = plane_view(plane)
             flat[at : at + samples.size].reshape(samples.shape)[:] = samples

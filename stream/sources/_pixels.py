@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.format import VideoFormat
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.pictures.mastering import mastering_of
 from stream.pictures.references import has_captions, side_data
+from stream.pictures.scaler import Scaler
 from stream.pixels import paintable, plane_view, tagged
 from stream.sources._changes import Changes
 from stream.sources._cropping import Crop
@@ -179,7 +180,7 @@ class Upright:
         self._stored = (first.width, first.height)
         self._crop = crop if crop and crop.fits(*self._stored) else Crop()
         self._format = self._turnable(nearest_native(first.format.name))
-        self._reformatter = VideoReformatter()
+        self._scale = Scaler()
         self._opacity = Opacity()
         self._changes = Changes(first)
         self.pixel_format = self._format
@@ -313,15 +314,13 @@ class Upright:
 
     def _reformat(self, picture: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         if not picture.format.is_rgb and not picture.format.has_palette:
-            return self._reformatter.reformat(
-                picture, width=width, height=height, format=self._format
-            )
+            return self._scale(picture, width, height, self._format)
         high = self._stored[1] >= 720
-        converted = self._reformatter.reformat(
+        converted = self._scale(
             picture,
-            width=width,
-            height=height,
-            format=self._format,
+            width,
+            height,
+            self._format,
             dst_colorspace=Colorspace.ITU709 if high else Colorspace.ITU601,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,

@@ -7,12 +7,12 @@ import re
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.frame import Frame
 from stream.pictures.on_black import on_black
+from stream.pictures.scaler import Scaler
 from stream.pixels import plane_view
 
 _PACKED = {"rgba": 3, "bgra": 3, "argb": 0, "abgr": 0}
@@ -54,7 +54,7 @@ class Opacity:
     """Takes the opacity out of pictures."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._scale = Scaler()
 
     def __call__(self, picture: av.VideoFrame) -> NDArray[np.uint8] | None:
         """How opaque each pixel of a picture is.
@@ -69,7 +69,7 @@ class Opacity:
             return None
         name = picture.format.name
         if name not in _PACKED and not _PLANAR.fullmatch(name):
-            picture, name = self._reformatter.reformat(picture, format="rgba"), "rgba"
+            picture, name = self._scale(picture, pixel_format="rgba"), "rgba"
         if name in _PACKED:
             return np.array(plane_view(picture.planes[0], channels=4)[..., _PACKED[name]], np.uint8)
         depth = picture.format.components[3].bits

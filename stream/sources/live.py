@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import av
 
+from stream.pictures.scaler import Scaler
 from stream.pixels import paintable, tagged
 from stream.sources._pixels import nearest_native, within_depth
 from stream.sources.base import Source
@@ -46,7 +47,8 @@ def planar(picture: av.VideoFrame) -> av.VideoFrame:
     pts, time_base = picture.pts, picture.time_base
     rgb = picture.format.is_rgb or picture.format.has_palette
     # RGB halved in its colours as every camera's pictures are: all players and encoders take that.
-    converted = picture.reformat(format="yuv420p" if rgb else nearest_native(picture.format.name))
+    native = "yuv420p" if rgb else nearest_native(picture.format.name)
+    converted = Scaler()(picture, pixel_format=native)
     converted.pts = pts
     if time_base is not None:
         converted.time_base = time_base
@@ -69,7 +71,7 @@ def reshaped(picture: av.VideoFrame, shape: Fraction, wanted: Fraction) -> av.Vi
         return picture
     width = picture.width if wider < 1 else round(picture.width * wider / 2) * 2
     height = picture.height if wider > 1 else round(picture.height / wider / 2) * 2
-    made = picture.reformat(width=width, height=height)
+    made = Scaler()(picture, width, height)
     return tagged(made, picture)
 
 

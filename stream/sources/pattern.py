@@ -13,6 +13,7 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.pictures.scaler import Scaler
 from stream.pixels import plane_view
 from stream.settings.options import InputOptions
 from stream.sources._clock import MACHINE, Clock
@@ -144,7 +145,7 @@ class PatternSource(Source):
         scale = max(Fraction(width, shown.width), Fraction(height, shown.height))
         # Even sizes and offsets, so that chroma stays where it belongs.
         large = [2 * -(-round(edge * scale) // 2) for edge in (shown.width, shown.height)]
-        whole = shown.reformat(max(large[0], width), max(large[1], height), "yuv420p")
+        whole = Scaler()(shown, max(large[0], width), max(large[1], height), "yuv420p")
         picture = av.VideoFrame(width, height, "yuv420p")
         for source, target in zip(whole.planes, picture.planes, strict=True):
             samples = plane_view(source)
