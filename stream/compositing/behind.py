@@ -48,10 +48,13 @@ class Behind(Layer):
     remembers: ClassVar[bool] = True
     held: ClassVar[bool] = True
     """Whether the fade lies around the objects, and they are exact; else on their edge."""
+    thin: ClassVar[bool] = False
+    """Whether no more fades than needs to, unless a width is asked for, as what is around an object
+    would shine as a rim before what is behind."""
 
     def edge(self, size: tuple[int, int]) -> Edge:
         """How the fade lies at an object's edge, in a picture of a (height, width)."""
-        return Edge(usual_feather(size, self.style.feather), self.held)
+        return Edge(usual_feather(size, self.style.feather, thin=self.thin), self.held)
 
     @abstractmethod
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:

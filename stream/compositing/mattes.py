@@ -87,9 +87,9 @@ def _reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> 
     return small
 
 
-def usual_feather(size: tuple[int, int], asked: float | None) -> float:
-    """What was asked for, in pixels, else what suits a picture: 3 at 720p, at least 1."""
-    return max(1.0, min(size) / 240) if asked is None else asked
+def usual_feather(size: tuple[int, int], asked: float | None, *, thin: bool = False) -> float:
+    """What was asked for, in pixels, else what suits a picture: 3 at 720p, thin 1; at least 1."""
+    return max(1.0, min(size) / (720 if thin else 240)) if asked is None else asked
 
 
 def union(

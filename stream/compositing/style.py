@@ -32,7 +32,8 @@ class Style:
         colours: what has a colour of its own: `track`, `object` (by rank) or `class`.
         palette: RRGGBB each; None for the usual.
         mask_threshold: a soft mask above this is the object, 0 to 1; None takes the instances' own.
-        feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p.
+        feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p
+            and 1 where a rim would shine, as with dim.
         refine: whether objects end where the picture has an edge; None where effects show edges.
         refiner: what refines, one of `REFINERS`, or the path of a refiner's file (.onnx).
         steady_edges: whether edges lie still where the picture does; None as `refine`.

@@ -199,7 +199,7 @@ class PictureOptions:
         None,
         "Over how many pixels blur, grey, dim, replace and cutout fade at an object's edge; 0 "
         "for a hard cut.",
-        said="3 at 720p, in proportion",
+        said="3 at 720p, in proportion; a third of it for grey, dim and spotlight",
         low=0.0,
         high=100.0,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ from stream.types import Array
 
 class Dim(Behind):
     """Makes what is behind darker; objects stay as they are."""
+
+    thin: ClassVar[bool] = True
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """The planes, darker."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from stream.compositing.behind import Background, Behind
 from stream.compositing.canvas import Canvas
@@ -11,6 +12,8 @@ from stream.compositing.mattes import Matte
 
 class Grey(Behind):
     """Takes the colour of what is behind; objects keep theirs, exactly."""
+
+    thin: ClassVar[bool] = True
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """Neutral chroma; luma stays."""

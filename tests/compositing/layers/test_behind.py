@@ -227,6 +227,17 @@ def test_without_objects_all_is_behind(look):
     assert not same(before, painted(look, picture, Instances.empty((), (48, 64))))
 
 
+def test_a_bright_wall_is_no_rim_around_what_stands_before_it():
+    for look, plane, changed, fading in (("dim", 0, 90, 2), ("grey", 1, 128, 0)):
+        picture = astronaut(720, 720)
+        plane_view(picture.planes[plane])[:] = 200
+        found = people(picture, (200, 200, 500, 500), mask=edged())
+        after = painted(look, picture, found)[plane]
+        outside = ~blocks(picture, picture.planes[plane], found.full_masks()[0])
+        row = len(after) // 2
+        assert np.count_nonzero(after[row][outside[row]] != changed) == fading, look
+
+
 @pytest.mark.parametrize("feather", [0, 1, 4, 20])
 def test_the_fade_is_as_wide_as_asked(feather):
     picture = astronaut(400, 300, "gray")
