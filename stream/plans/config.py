@@ -18,9 +18,7 @@ relative to where the program runs, and `~` is the home folder.
 
 from __future__ import annotations
 
-import json
 import os.path
-import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +30,7 @@ from typing import TypeVar
 from stream import sources
 from stream.disk.twins import Twins
 from stream.errors import ModelError, ProviderError, SourceError, UsageError
+from stream.plans.tables import NOT_HERE, OWN_KEYS, TABLES, home_of, with_keys
 from stream.plans.toml_lines import (
     OWN_OUTPUTS,
     Place,
@@ -40,8 +39,10 @@ from stream.plans.toml_lines import (
     not_toml,
     not_utf_8,
     place_in,
+    shown,
     unfilled,
 )
+from stream.run.guard import refuse_beside_records
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.settings.fleet_options import FleetOptions
 from stream.settings.groups import Leaf, build, changed, leaves, read
@@ -63,20 +64,6 @@ from stream.wording.addresses import clean
 from stream.wording.names import NAME, WINDOW, at_home, name_of, refuse_unknown_words
 
 T = TypeVar("T")
-
-TABLES: dict[str, type] = {
-    "model": ModelOptions,
-    "tracking": TrackingOptions,
-    "live": LiveOptions,
-    "run": RunOptions,
-    "serve": ServeOptions,
-    "counts": CountOptions,
-    "fleet": FleetOptions,
-}
-NOT_HERE = frozenset({"save_config", "status"})
-"""Options that make no sense in a file."""
-_OWN_KEYS = {"target": "[[source]]", "to": "[[output]]"}
-"""Keys that are no options, and where each belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +136,8 @@ def with_lines(path: Path, flags: Collection[str] = ()) -> Iterator[None]:
             place = place_in(tomllib.loads(text), sentence)
             if place is not None and not sentence.startswith(f"{path}, line "):
                 line = line_of(text, place)
-                error.args = (f"{path}, line {line}: {_with_keys(sentence, flags)}",)
+                error.args = (f"{path}, line {line}: {with_keys(sentence, flags)}",)
         raise
-
-
-def _with_keys(sentence: str, flags: Collection[str] = ()) -> str:
-    """A sentence in which options are called as they are in a file; other programs' stay."""
-    groups = (*TABLES.values(), InputOptions, PictureOptions, OutputOptions)
-    keys = {leaf.flag: name for group in groups for name, leaf in leaves(group).items()}
-
-    def key(flag: re.Match[str]) -> str:
-        if flag[0] in flags:
-            return flag[0]
-        if f"--{flag[2]}" in keys and flag[1]:
-            return f"{keys[f'--{flag[2]}']} = false"
-        return keys.get(flag[0], flag[0])
-
-    return re.sub(r"--(no-)?([a-z][a-z-]*)", key, sentence)
 
 
 class _Reader:
@@ -180,7 +152,7 @@ class _Reader:
         known = [*TABLES, "source", "output"]
         for key in self._document:
             if key not in known:
-                if home := _home_of(key.replace("-", "_")):
+                if home := home_of(key.replace("-", "_")):
                     raise self._error((key,), f"{key} is in no table; it belongs to {home}")
                 near = nearest(key, known)
                 head = f"[[{near}]]" if near in ("source", "output") else f"[{near}]"
@@ -227,7 +199,21 @@ class _Reader:
             )
         if not plans:
             raise UsageError(f"{self._name} has no [[source]]; it needs one with a target")
+        if all(plan.source.options.replay.from_records is not None for plan in plans):
+            self._refuse_beside_records()
         return plans
+
+    def _refuse_beside_records(self) -> None:
+        # Here it is known what was written down, also where its value holds anyway.
+        for place in ((name, key) for name in ("model", "tracking") for key in self._keys(name)):
+            try:
+                refuse_beside_records({place[1].replace("-", "_"): at(self._document, place)})
+            except UsageError as error:
+                raise self._error(place, str(error)) from error
+
+    def _keys(self, name: str) -> Collection[str]:
+        table = self._document.get(name)
+        return table if isinstance(table, dict) else ()
 
     def _take(self, output: _Output, target: str, taken: Twins[bool]) -> None:
         if target != WINDOW and taken.take(target, True):
@@ -304,7 +290,7 @@ class _Reader:
 
     def _text_of(self, place: Place, key: str, value: object) -> str:
         if not isinstance(value, str):
-            raise self._error(place, f"{key} is a text in quotes, not {_toml_shown(value)}")
+            raise self._error(place, f"{key} is a text in quotes, not {shown(value)}")
         if not value or "\0" in value:
             raise self._error(place, f"{key} is empty" if not value else f"{key} is no name")
         return self._as_written(place, value)
@@ -354,9 +340,9 @@ class _Reader:
         if key in OWN_OUTPUTS:
             return f"there is no {key!r} in {table}; {OWN_OUTPUTS[key]}"
         near = nearest(key.replace("-", "_"), [one for one in known if one not in NOT_HERE])
-        if near and key not in _OWN_KEYS:
+        if near and key not in OWN_KEYS:
             return f"there is no {key!r} in {table}; did you mean {near}?"
-        elsewhere = _home_of(key.replace("-", "_"))
+        elsewhere = home_of(key.replace("-", "_"))
         if elsewhere:
             return f"there is no {key!r} in {table}; it belongs to {elsewhere}"
         return f"there is no {key!r} in {table}; there are {', '.join(sorted(known))}"
@@ -370,30 +356,9 @@ class _Reader:
     def _error(self, place: Place, sentence: str) -> UsageError:
         """An error with its line; flags of the command line become keys."""
         line = line_of(self._text, place)
-        return UsageError(clean(f"{self._name}, line {line}: {_with_keys(sentence)}"))
+        return UsageError(clean(f"{self._name}, line {line}: {with_keys(sentence)}"))
 
 
 def _called(path: Path | None, name: str) -> Path | None:
     """A path, with `{name}` in it written out."""
     return None if path is None else Path(str(path).replace(NAME, name))
-
-
-def _home_of(key: str) -> str:
-    """Which table an option belongs to; "" where there is none of that name."""
-    if key in _OWN_KEYS:
-        return _OWN_KEYS[key]
-    homes = {
-        **{f"[{name}]": group for name, group in TABLES.items()},
-        "[[source]]": InputOptions,
-    }
-    for home, group in homes.items():
-        if key in leaves(group) and key not in NOT_HERE:
-            return home
-    if key in leaves(PictureOptions) or key in leaves(OutputOptions):
-        return "[[output]]"
-    return ""
-
-
-def _toml_shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:60]}…"

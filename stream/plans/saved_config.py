@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stream.disk.files import write_whole
 from stream.errors import SinkError, UsageError
-from stream.plans.config import NOT_HERE, TABLES
+from stream.plans.tables import NOT_HERE, TABLES
 from stream.plans.toml_lines import unfilled
 from stream.run.plan import RunPlan
 from stream.settings.groups import changed, leaves

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
 import re
 import tomllib
@@ -180,3 +181,9 @@ def _meant(line: str) -> str:
     if value.lower() in ("true", "false", "yes", "no", "on", "off"):
         return "true and false are written so"
     return f'a text stands in quotes: {key} = "…"' if value and value[0] not in "\"'[{" else ""
+
+
+def shown(value: object) -> str:
+    """A value in an error; of a long one the beginning."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -308,6 +308,9 @@ def plans(draw):
         )
         source = SourcePlan(target, draw(group(InputOptions)))
         found.append(RunPlan(source, outputs, model, tracking, live, run))
+    if all(one.source.options.replay.from_records is not None for one in found):
+        looked = {"model": ModelOptions(), "tracking": TrackingOptions()}  # nothing is looked at
+        found = [replace(one, **looked) for one in found]
     return found
 
 
@@ -446,3 +449,16 @@ def test_words_in_braces_that_stand_for_nothing_are_refused_with_their_line():
     plan = replace(RunPlan(SourcePlan("a.mp4")), outputs=(OutputPlan("{nam}.mp4"),))
     (again,) = loads(dump(plan))
     assert again.outputs[0].target == "./{nam}.mp4"
+
+
+def test_a_model_or_tracker_beside_records_alone_is_refused_with_its_line():
+    of_records = '[[source]]\ntarget = "a.mp4"\nfrom_records = "a.ndjson"\n'
+    for text, words in (
+        ('[model]\nmodel = "default"\n', "line 2: from_records paints without the model"),
+        ('[model]\nclasses = ["dog"]\ninput-size = 640\n', "line 3: from_records paints without"),
+        ("[tracking]\nsteady = false\n", "line 2: from_records takes the numbers that records"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            loads(text + of_records)
+        loads(f'{text}{of_records}[[source]]\ntarget = "b.mp4"\n'), "the other is looked at"
+    loads(f'[model]\nclasses = ["dog"]\nthreshold = 0.5\n{of_records}')
