@@ -124,10 +124,10 @@ class TimingPanel:
         return None
 
     def _row(self, line: str, size: int, most: int) -> _Row:
-        """A line; what stands right has the first claim to room."""
+        """A line; what stands right has the first claim to room, and is whole."""
         name, _, value = line.partition("\t")
         gap = size if value else 0
-        right = self._text.fitted(value, size, max(1, most - gap - 1))
+        right = self._text.line(value, size)
         left = self._text.fitted(name, size, max(1, most - gap - right.shape[1]))
         return left, gap, right
 

@@ -19,10 +19,13 @@ _SMALLEST = 6
 def text_size(height: int, width: int, scale: float = 1.0) -> int:
     """The font size in pixels that suits a picture: 1/40 of its height, 18 at 720p, at least 9.
 
-    Portrait pictures count as if they were 4:3, because text must fit their width. `scale` makes
+    Portrait pictures count as if they were 4:3, because text must fit their width. In pictures of
+    less than 108 rows it is at most a twelfth of them, or a line would hide a head. `scale` makes
     it larger or smaller; nothing is legible below 6.
     """
-    return max(_SMALLEST, round(scale * max(9, round(min(height, 0.75 * width) / 40))))
+    side = min(height, 0.75 * width)
+    usual = max(min(9, round(side / 12)), round(side / 40))
+    return max(_SMALLEST, round(scale * max(_SMALLEST, usual)))
 
 
 def unpack() -> None:

@@ -120,7 +120,7 @@ LONG = timing_lines(
 )
 @pytest.mark.parametrize("notes", [(), ("reconnecting to the camera", "the 3rd try")])
 def test_it_never_covers_more_than_a_twelfth_of_the_picture(size, notes):
-    some = LINES, LONG, [*LONG, *LONG, *LONG], ["a\tb" * 50], []
+    some = LINES, LONG, [*LONG, *LONG, *LONG], ["ab" * 50 + "\t9 ms"], []
     for pixels, figures in itertools.product(("yuv420p", "yuv410p", "gray10le"), some):
         window = paint(astronaut(*size, pixels), figures, notes)
         assert area(window) <= size[0] * size[1] / 12, (pixels, figures)
@@ -149,6 +149,7 @@ def test_in_smaller_pictures_it_is_one_line_with_inference_time_and_rate():
     assert lines_of((176, 144), LONG) == ["12.3 ms\t30.0 fps"]
     assert lines_of((176, 144), LONG[1:]) == ["30.0 fps"]
     assert lines_of((340, 256), LONG[:1]) == ["Inference time: 12.3 ms"]
+    assert paint(astronaut(80, 48), LONG) is None, "a figure was cut"
 
 
 def test_a_note_stays_where_figures_give_way():

@@ -24,8 +24,16 @@ from stream.roi import Window
 from stream.types import JSON
 
 _STRENGTH = 0.9
+_BESIDE = 0.35
+"""Of the font size, which a plate is wider than its text at each side."""
 _ASIDE = 0.75
 """Of a label's width: how far to the side it still stands above its object."""
+_WIDEST = 2 / 3
+"""Of a picture's width, which a label of the usual size may take before it says less."""
+_FEWEST_LINES = 5
+"""Font sizes that a picture is high, at least, to have labels: else they would hide objects."""
+_LEFT_OUT = ("score", "number")
+"""What a label does without where there is no room for all, the first first."""
 _REMEMBERED = 512
 """Labels that are kept ready; at 720p each takes about 4 kB."""
 
@@ -40,6 +48,7 @@ class Label:
         x: middle of the object's top, in pixels of the picture; may lie outside.
         y: the object's top, in pixels of the picture; may lie outside.
         track: the number by which the object is known again; None where it is not.
+        shorter: what is written where that would go over most of the picture, the best first.
     """
 
     text: str
@@ -47,6 +56,7 @@ class Label:
     x: float
     y: float
     track: int | None = None
+    shorter: tuple[str, ...] = ()
 
 
 class Labels(Layer):
@@ -77,19 +87,24 @@ class Labels(Layer):
             canvas.want_crests()
 
     def paint(self, canvas: Canvas) -> None:
-        """Paints labels inside the picture, clear of each other where there is room."""
-        if not self.style.words:
+        """Paints labels inside the picture, clear of each other where there is room.
+
+        A picture that is hardly higher than a label has none.
+        """
+        instances, scale = canvas.instances, max(1.0, self.style.label_size)
+        least = _FEWEST_LINES * text_size(*canvas.size, self.style.label_size) / scale
+        if not self.style.words or canvas.size[0] < least:
             return
-        instances = canvas.instances
         labels: list[tuple[float, Label]] = []
         for index in reversed(range(len(instances))):
-            text, top = _text(instances, index, self.style.words), canvas.crest(index)
-            if top is None or not text:
+            texts, top = _texts(instances, index, self.style.words), canvas.crest(index)
+            if top is None or not texts:
                 continue
             x, y = top
             track = None if instances.track_ids is None else int(instances.track_ids[index])
             first = x if track is None else float(track)
-            labels.append((first, Label(text, canvas.colour(index), x, y, track)))
+            label = Label(texts[0], canvas.colour(index), x, y, track, texts[1:])
+            labels.append((first, label))
         # Who has the first choice of a place must not change with each frame's scores, or labels
         # that are close would keep swapping: the older track has it, else who is farther left.
         labels.sort(key=lambda entry: entry[0])
@@ -98,14 +113,19 @@ class Labels(Layer):
             self._painter.paint(canvas.planes, chosen, canvas.occupied, canvas.seconds)
 
 
-def _text(instances: Instances, index: int, words: Sequence[str]) -> str:
+def _texts(instances: Instances, index: int, words: Sequence[str]) -> tuple[str, ...]:
+    """What a label says, and what it says with less room; none where there is nothing to say."""
     said = {
         "name": instances.class_names[instances.labels[index]],
         "score": f"{100 * float(instances.scores[index]):.0f}%",
     }
     if instances.track_ids is not None:
         said["number"] = f"#{instances.track_ids[index]}"
-    return " ".join(said[word] for word in words if word in said)
+    texts = [" ".join(said[word] for word in words if word in said)]
+    for word in _LEFT_OUT:
+        said.pop(word, None)
+        texts.append(" ".join(said[word] for word in words if word in said))
+    return tuple(text for text in dict.fromkeys(texts) if text)
 
 
 class LabelPainter:
@@ -161,7 +181,8 @@ class LabelPainter:
             followed.add(track)
             key = (label.text, label.colour)
             if key not in self._sprites:
-                self._sprites[key] = self._make(label.text, label.colour, *setting)
+                text = self._said(label, size, room[1])
+                self._sprites[key] = self._make(text, label.colour, *setting)
             sprite = self._sprites[key]
             if sprite is not None:
                 point = label.x, label.y
@@ -197,6 +218,14 @@ class LabelPainter:
 
         return settled.chosen(track, wanted, clear(wanted, room, grid, taken), free)
 
+    def _said(self, label: Label, size: int, width: int) -> str:
+        """As much of what a label says as does not go over most of a picture of a width."""
+        widest = min(1.0, _WIDEST * max(1.0, self._scale)) * width
+        for text in (label.text, *label.shorter):
+            if self._text.line(text, size).shape[1] + 2 * math.ceil(_BESIDE * size) <= widest:
+                return text
+        return label.shorter[-1] if label.shorter else label.text
+
     def _make(
         self,
         text: str,
@@ -206,7 +235,7 @@ class LabelPainter:
         encoding: Encoding,
         steps: tuple[tuple[int, int], ...],
     ) -> Sprite | None:
-        beside = math.ceil(0.35 * size)
+        beside = math.ceil(_BESIDE * size)
         grid = steps[-1]
         drawn = self._text.fitted(text, size, room[1] - 2 * beside - grid[1])
         height, width = to_grid(drawn.shape[0], drawn.shape[1] + 2 * beside, grid)

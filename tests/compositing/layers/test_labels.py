@@ -3,12 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.compositing import Painter, Style
 from stream.compositing.layers.labels import Label, LabelPainter, place
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import writable_planes
 from stream.compositing.taken import Taken
 from stream.compositing.text import text_size
-from tests.compositing.pictures import FORMATS, astronaut, padding, samples
+from tests.compositing.pictures import FORMATS, astronaut, frame, padding, people, same, samples
 
 anywhere = st.floats(-5000, 5000)
 
@@ -78,7 +79,15 @@ def test_where_all_is_full_a_label_stands_where_it_belongs():
 
 @pytest.mark.parametrize(
     ("height", "width", "size"),
-    [(720, 1280, 18), (1080, 1920, 27), (2160, 3840, 54), (1280, 720, 14), (144, 176, 9)],
+    [
+        (720, 1280, 18),
+        (1080, 1920, 27),
+        (2160, 3840, 54),
+        (1280, 720, 14),
+        (144, 176, 9),
+        (100, 150, 8),
+        (48, 64, 6),
+    ],
 )
 def test_text_grows_with_the_picture(height, width, size):
     assert text_size(height, width) == size
@@ -112,7 +121,24 @@ def test_a_label_is_readable_on_dark_and_on_bright():
 
 
 def test_a_picture_without_room_for_a_letter_stays_as_it_is():
-    picture = astronaut(16, 10)
+    picture = astronaut(16, 6)
     before = samples(picture)
-    LabelPainter().paint(writable_planes(picture), [Label("person", PALETTE[0], 8, 8)])
-    assert all(np.array_equal(a, b) for a, b in zip(before, samples(picture), strict=True))
+    LabelPainter().paint(writable_planes(picture), [Label("person", PALETTE[0], 8, 4)])
+    assert same(before, samples(picture))
+
+
+def test_in_a_tiny_picture_labels_say_less_and_hide_no_object():
+    found = people(astronaut(64, 48), (12, 16, 40, 48), tracks=[1])
+    words = {}
+    for label in ("name number score", "name number", "name", "score"):
+        one = frame(astronaut(64, 48), found)
+        Painter("labels", Style(label=label), timing=False).paint(one)
+        words[label] = samples(one.image)
+        changed = np.argwhere(words[label][0] != samples(astronaut(64, 48))[0])
+        assert len(changed) > 0, label
+        assert changed[:, 0].max() < 16, label
+    assert same(words["name number score"], words["name number"])
+    assert not same(words["name number"], words["name"])
+    one = frame(astronaut(40, 28), people(astronaut(40, 28), (10, 8, 30, 28)))
+    Painter("labels", Style(), timing=False).paint(one)
+    assert same(samples(one.image), samples(astronaut(40, 28)))
