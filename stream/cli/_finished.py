@@ -99,12 +99,10 @@ class _Numbered:
     Attributes:
         reach: how far it goes.
         last: when its last picture comes, in seconds.
-        count: how many pictures it has, if all of them can be read.
     """
 
     reach: _Reach
     last: Fraction
-    count: int
 
 
 def _numbered(pattern: Path, cut: CutOptions, fps: float | None) -> _Numbered | None:
@@ -114,21 +112,35 @@ def _numbered(pattern: Path, cut: CutOptions, fps: float | None) -> _Numbered | 
         with NumberedSource.from_target(pattern, asked) as source:
             *_, last = times = source.last_times()
             reach = _Reach(last - source.begins, last - times[0], tick=Fraction(0))
-            return _Numbered(reach, last, len(source.numbers))
+            return _Numbered(reach, last)
     except (StreamError, ValueError):  # the last one was taken away meanwhile
         return None
 
 
-def count_pictures(path: Path) -> int:
-    """How many pictures a file, or a film of numbered pictures, holds; 0 of what is none."""
+def declared_pictures(path: Path) -> int:
+    """How many pictures a file says that it holds; 0 where it does not say."""
     if NumberedSource.accepts(path):
-        film = _numbered(path, CutOptions(), None)
-        return 0 if film is None else film.count
+        return 0
     with suppress(StreamError, OSError, *RAISED), open_container(path) as container:
-        declared = choose_video(container, path)[0].frames
-        if declared:
-            return declared
-    return _count(path, sys.maxsize)
+        return choose_video(container, path)[0].frames
+    return 0
+
+
+def count_that_come(path: Path, cut: CutOptions, fps: float | None = None) -> int:
+    """How many pictures come of a part of a film: each is read, damaged ones are not counted.
+
+    Args:
+        path: a file, or the pattern of numbered pictures.
+        cut: the part.
+        fps: pictures a second of numbered pictures; None for the usual ones.
+    """
+    asked = InputOptions(cut, camera=CameraOptions(fps=fps))
+    kind = NumberedSource if NumberedSource.accepts(path) else FileSource
+    try:
+        with kind.from_target(path, asked) as source:
+            return sum(isinstance(item, Frame) for item in source)
+    except StreamError:
+        return sys.maxsize  # the run says what is wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from stream.cli._finished import count_pictures, last_picture
+from stream.cli._finished import count_that_come, declared_pictures, last_picture
+from stream.disk.leftovers import is_begun
 from stream.settings.options import CutOptions
 
 _BLOCK = 65536
@@ -54,7 +55,8 @@ def recorded(
         fps: pictures a second of an input that is numbered pictures; None for the usual ones.
     """
     last = _last(records)
-    if last is None:
+    # Rows of a frame may be missing where a run was killed that wrote them.
+    if last is None or (not last.each and is_begun(records)):
         return False
     if beside and not last.each:
         return True
@@ -63,10 +65,17 @@ def recorded(
     if cut.limit is not None and last.index + 1 >= cut.limit:
         return True
     if last.seconds is None:
-        part = cut.start is not None or cut.end is not None
-        return not part and last.index + 1 >= count_pictures(source)
+        return last.index + 1 >= _wanted(source, cut, fps, last.index + 1)
     wanted = last_picture(source, cut, fps)
     return wanted is None or last.seconds > wanted.at - max(wanted.gap / 2, _ROUNDED)
+
+
+def _wanted(source: Path, cut: CutOptions, fps: float | None, there: int) -> int:
+    """How many pictures come of a part of a film, of which it is known how many are there."""
+    part = cut.start is not None or cut.end is not None
+    declared = 0 if part else declared_pictures(source)
+    # Of damaged ones fewer come than the file says; to look at each is dear.
+    return declared if 0 < declared <= there else count_that_come(source, cut, fps)
 
 
 def _last(path: Path) -> _Last | None:

@@ -17,7 +17,7 @@ from stream.disk.files import (
     sync_folder,
     target_of,
 )
-from stream.disk.leftovers import unmark
+from stream.disk.leftovers import mark_in_place, unmark
 from stream.errors import SinkError, UsageError
 from stream.sinks._syncing import Syncing
 
@@ -90,6 +90,8 @@ class Destination:
                 if not exists:
                     flags |= os.O_CREAT | os.O_EXCL
                 self._file = os.open(self.working, flags, 0o666)
+                if not exists:
+                    mark_in_place(self._file)
         except OSError as error:
             what = f"{self.working} cannot be written: {error.strerror}"
             raise SinkError(what, by_place=error.errno in _NO_ROOM) from error
@@ -157,8 +159,7 @@ class Destination:
                 self._syncing.finish()
                 os.fsync(self._file)
                 self._look_for_name()
-                if self.working != self._target:
-                    unmark(self._file)
+                unmark(self._file)
         except OSError as error:
             self.error = self.error or error
             raise

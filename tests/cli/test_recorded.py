@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import av
@@ -9,6 +10,7 @@ import pytest
 
 from stream.cli._recorded import recorded
 from stream.settings.options import CutOptions
+from stream.sinks._destination import Destination
 from stream.sinks.coco import CocoSink
 from stream.sinks.mot import MotSink
 from stream.sinks.ndjson import NdjsonSink
@@ -41,6 +43,23 @@ def test_what_was_cut_off_anywhere_is_not_finished(made, clip):
         for end in {0, 1, len(data) // 3, len(data) - 3, *ends[::5], *ends[-1:]}:
             path.write_bytes(data[: end + 1])
             assert not recorded(clip, path, ALL, beside=False), (path, end, len(data))
+
+
+def test_rows_of_a_killed_run_are_not_finished_wherever_they_end(made, clip, tmp_path):
+    for path in made:
+        if path.suffix not in (".csv", ".txt", ".mot"):
+            continue
+        rows = path.read_bytes()
+        path.unlink()
+        killed = Destination(path)
+        killed.write(rows)
+        killed.abandon()
+        if not hasattr(os, "listxattr") or not os.listxattr(path):
+            pytest.skip("the disk of the temporary folder knows no attributes")
+        assert path.read_bytes() == rows
+        assert not any(recorded(clip, path, ALL, beside=one) for one in (True, False)), path
+        copy = shutil.copy2(path, tmp_path / f"copy{path.suffix}")
+        assert recorded(clip, copy, ALL, beside=False), "somebody has taken it for what it is"
 
 
 def test_a_part_is_finished_with_its_own_last_picture(stream, clip, bright, tmp_path):
@@ -99,16 +118,17 @@ def test_records_of_numbered_pictures_are_finished_with_the_last_of_them(
     (tmp_path / "frames").mkdir()
     pattern = tmp_path / "frames" / "%03d.png"
     with av.open(str(clip)) as container:
-        for number, picture in zip(range(6), container.decode(video=0), strict=False):
+        for number, picture in zip((0, 1, 2, 4, 5, 6), container.decode(video=0), strict=False):
             picture.to_image().save(tmp_path / "frames" / f"{number:03d}.png")
+    (tmp_path / "frames" / "003.png").write_bytes(b"no picture")
     asked = (part for name in NAMES for part in ("--records", name))
     result = stream("file", pattern, "--model", bright, "--quiet", "--fps", str(fps), *asked)
     assert result.code == 0, result.err
     for name in NAMES:
         path = tmp_path / name
         assert recorded(pattern, path, ALL, beside=False, fps=fps), name
-    shutil.copy(tmp_path / "frames" / "005.png", tmp_path / "frames" / "006.png")
+    shutil.copy(tmp_path / "frames" / "006.png", tmp_path / "frames" / "007.png")
     for name in NAMES:
         assert not recorded(pattern, tmp_path / name, ALL, beside=False, fps=fps), name
-        first = CutOptions(limit=6)
+        first = CutOptions(limit=7)
         assert recorded(pattern, tmp_path / name, first, beside=False, fps=fps), name
