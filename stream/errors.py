@@ -58,16 +58,21 @@ class SinkError(StreamError):
         saved: what of it is there all the same, where there is anything to say of that.
         by_place: whether it is because of where the file lies, as where the disk is full, so that
             another one may be written later.
+        frames: how many of those that it took are there; None where that is all of them.
 
     Attributes:
         what: as given, for whoever does not keep what was saved.
         by_place: as given.
+        frames: as given.
     """
 
-    def __init__(self, what: str, saved: str = "", *, by_place: bool = False) -> None:
+    def __init__(
+        self, what: str, saved: str = "", *, by_place: bool = False, frames: int | None = None
+    ) -> None:
         super().__init__(f"{what}; {saved}" if saved else what)
         self.what = what
         self.by_place = by_place
+        self.frames = frames
 
 
 class ModelError(StreamError):

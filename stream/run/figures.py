@@ -100,6 +100,8 @@ class Counts:
         propagated: frames that came out with instances carried to them by motion.
         objects: objects in the frame that came out last.
         media_seconds: how far into the media that frame lies, from the first frame on.
+        unsaved: frames that every output took and none has, as writing failed: dropped, though
+            looked at and painted.
     """
 
     frames_in: int = 0
@@ -111,6 +113,7 @@ class Counts:
     propagated: int = 0
     objects: int = 0
     media_seconds: float = 0.0
+    unsaved: int = 0
 
     @property
     def frames_out(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stream.errors import SinkError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.queues import Cancelled, Closed, Queue, WhenFull
 from stream.run.figures import Fate, Job
@@ -47,12 +48,14 @@ class OutputFigures:
         dropped: that it had no time for.
         unpainted: that were not painted for it in time, though others may have them.
         missed: that came while nothing could be written.
+        unsaved: that it took and has not, as writing failed before they were in it.
     """
 
     frames: int = 0
     dropped: int = 0
     unpainted: int = 0
     missed: int = 0
+    unsaved: int = 0
 
 
 def _nobody(output: Output) -> None:
@@ -293,6 +296,10 @@ class Output:
 
     def _fail(self, error: BaseException) -> None:
         self.error = error
+        if isinstance(error, SinkError) and error.frames is not None:
+            # An encoder holds some back, and a file is playable only up to its last fragment.
+            self.figures.unsaved = max(0, self.figures.frames - error.frames)
+            self.figures.frames -= self.figures.unsaved
         self._let_go()
 
     def _let_go(self) -> None:

@@ -66,6 +66,7 @@ class RunReport:
     counts: dict[str, JSON] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     error: str | None = None
+    unsaved: int = 0
 
     def __repr__(self) -> str:
         lines = [f"RunReport: {self.input} → {self.output}", figures_line(self), found_line(self)]
@@ -117,6 +118,7 @@ def run_report(
         counts=counted or {},
         remarks=list(remarks),
         error=None if outcome.error is None else str(outcome.error),
+        unsaved=counts.unsaved,
     )
 
 
@@ -258,7 +260,10 @@ def found_line(run: RunReport) -> str:
     """What was found, as one line: "1 person, 2 dog, in 240 of 240 frames"."""
     if run.views and run.frames_out and not {"infer", "motion"} & run.stages.keys():
         return "nothing was looked for, as nobody watched"
+    looked = counted(run.frames_out + run.unsaved, "frame")
+    if run.unsaved:
+        looked += " that were looked at"
     if not run.found:
-        return f"nothing found in {counted(run.frames_out, 'frame')}"
+        return f"nothing found in {looked}"
     parts = [f"{one.objects} {called(name)}" for name, one in run.found.items() if one.objects]
-    return f"{', '.join(parts)}, in {run.found_frames} of {counted(run.frames_out, 'frame')}"
+    return f"{', '.join(parts)}, in {run.found_frames} of {looked}"

@@ -156,10 +156,13 @@ class Run:
             queues += [branch.queue.figures() for branch in self._branches.all]
             queues += [output.queue.figures() for output in self._outputs]
             error = self._error
+            unsaved = min((output.figures.unsaved for output in self._outputs), default=0)
         interrupted = self._stopping.is_set() and not self._enough
-        return self._figures.outcome(
-            self.counts, interrupted=interrupted, error=error, queues=queues
-        )
+        counts = self.counts
+        if unsaved:
+            written, dropped = counts.written - unsaved, counts.dropped + unsaved
+            counts = replace(counts, written=written, dropped=dropped, unsaved=unsaved)
+        return self._figures.outcome(counts, interrupted=interrupted, error=error, queues=queues)
 
     # What can be done to it, from any thread.
 

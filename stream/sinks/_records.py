@@ -193,12 +193,13 @@ class Records(Sink):
         self._destination.abandon()
         said = self._destination.explain(error)
         if self._destination.removed:
-            return SinkError(said, by_place=True)
+            return SinkError(said, by_place=True, frames=0)
         if not self.lasting:
             return SinkError(
                 f"{said}; {self.path.suffix} can be read only once it is whole: .ndjson and .csv "
                 "can at any time",
                 by_place=True,
+                frames=0,
             )
         known = counted(self.frames, "frame is", "frames are")
         return SinkError(f"{said}; {known} in {self._destination.working}", by_place=True)

@@ -389,7 +389,9 @@ class VideoSink(Sink):
             else f"{self.path} could not be written to the end ({words_of(error)})"
         )
         saved = "nothing was saved"
-        if frames and not self._destination.removed:
+        if self._destination.removed:
+            frames = 0
+        if frames:
             about = counted(frames, "frame")
             saved = f"about {about} ({seconds:.1f} s) can be played from {working}"
-        return SinkError(what, saved, by_place=broken is not None)
+        return SinkError(what, saved, by_place=broken is not None, frames=frames)

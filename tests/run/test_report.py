@@ -55,6 +55,11 @@ def test_the_table_says_where_the_time_went(run):
         assert word in text.getvalue(), word
 
 
+def test_what_was_found_is_told_of_the_frames_that_were_looked_at(run):
+    full = replace(run, frames_out=7, unsaved=3, dropped=3)
+    assert found_line(full).endswith("in 9 of 10 frames that were looked at")
+
+
 def test_the_file_holds_what_the_documentation_says(run, tmp_path, request):
     path = tmp_path / "report.json"
     write_report(path, [run])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.errors import SinkError
 from stream.run.policy import LIVE
 from stream.timing import END_TO_END
 from tests.run.parts import (
@@ -118,6 +119,19 @@ def test_an_error_anywhere_stops_all_and_is_reported_once(where):
     assert source.closed.is_set()
     assert (sink.closed, sink.aborted) == ((0, 1) if where == "sink" else (1, 0))
     check_every_frame_counts_once(outcome)
+
+
+def test_what_an_encoder_took_and_no_file_has_is_not_out():
+    class Encoding(Kept):
+        def write(self, item):
+            if getattr(item, "index", None) == 30:
+                raise SinkError("the disk is full", "about 7 frames can be played", frames=7)
+            super().write(item)
+
+    outcome = make_run(Grey(1000), Encoding()).run()
+    counts = outcome.counts
+    assert (counts.written, counts.unsaved) == (7, 23)
+    assert counts.frames_in == counts.written + counts.dropped
 
 
 def test_a_slow_sink_holds_the_source_back_and_queues_stay_bounded():

@@ -182,7 +182,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_plays(tmp_path, monkeypa
     assert "\n" not in words
     saved = int(words.split("about ")[1].split(" ", maxsplit=1)[0])
     playing = len(media.decode(output).pts)
-    assert saved > 10
+    assert saved > 10 and told.value.frames == saved
     assert saved * 0.75 <= playing <= saved * 1.25 + 30
 
 

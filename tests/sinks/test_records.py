@@ -173,8 +173,11 @@ def test_a_full_disk_ends_parquet_too(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sink._destination, "write", full)
-    with pytest.raises(SinkError, match=r"the disk is full.*can be read only once it is whole"):
+    with pytest.raises(
+        SinkError, match=r"the disk is full.*can be read only once it is whole"
+    ) as told:
         sink.close()
+    assert told.value.frames == 0
     sink.abort()
 
 
