@@ -9,7 +9,7 @@ from av.audio.stream import AudioStream
 
 from stream.frame import Passthrough
 from stream.sources._opened import Templates, kind_of
-from stream.sources.live_timeline import LARGEST_STEP, SLOW, TICKS, Timeline
+from stream.sources.live_timeline import LARGEST_STEP, TICKS, Timeline
 from stream.sources.stream_reader import Sound
 from stream.types import AnyPacket
 
@@ -195,4 +195,4 @@ class LiveSound:
         """
         last, silence = self._came.get(position), self._timeline.silence(arrived)
         follows = last is not None and 0 < at - last[0] <= 1
-        return follows and silence <= SLOW and -LARGEST_STEP - silence <= off <= 0
+        return follows and -LARGEST_STEP - silence <= off <= 0

@@ -30,6 +30,9 @@ _OFF = 0.2
 _BEGINNING = 10.0
 """Seconds of a connection in which a server sends what it has kept for who joins."""
 
+_AT_PACE = 8.0
+"""Seconds of pictures, by their own clock, which make nothing up for a silence: the clock stood."""
+
 _REMEMBERED = 32
 """Pictures by most of which a clock is known that has stepped back to where it was."""
 
@@ -62,14 +65,52 @@ class _Placed:
         return tick > self.tick and -LARGEST_STEP <= self.step(tick, wall) <= soon
 
 
+class _Behind:
+    """Tells by the pace of pictures behind a silence whether their clock has stood in it.
+
+    What was held up comes faster than it was taken. Where nothing was made up for that way for a
+    while the clock has stood, as of a player that was paused.
+
+    Args:
+        first: the picture behind the silence.
+
+    Attributes:
+        shift: of the clock.
+        late: seconds that it is behind.
+        least: the least that it was.
+    """
+
+    def __init__(self, first: _Placed) -> None:
+        self.shift = first.shift
+        self.late = self.least = self._most = first.late
+        self._last, self._at = first, first.tick
+
+    def took(self, picture: _Placed) -> None:
+        """Takes note of a picture that the clock has placed."""
+        self.late -= self._last.step(picture.tick, picture.wall)
+        self._last = picture
+        if self.late < self.least - _OFF / 2:
+            self.least = self._most = self.late
+            self._at = picture.tick
+        # Who makes up for something may be held up again meanwhile.
+        self._most = max(self._most, self.late)
+
+    def stood(self) -> bool:
+        """Whether the clock has stood, as far as is known by now."""
+        passed = float((self._last.tick - self._at) * TICKS)
+        return passed >= _AT_PACE + self._most - self.least
+
+
 class Timeline:
     """Carries a source's own timestamps on to one line that never runs back.
 
     The source's clock counts, also behind a silence, and by another connection where it goes on:
-    who was held up sends what was taken meanwhile at once. Between other connections, and where the
-    source's clock jumps or is silent, the wall clock fills the gap, so a recording shows the outage
-    at its true length. Servers begin with what they have kept for who joins, which was taken in the
-    outage before: so that many outages make the line no longer, the next one is shorter by that.
+    who was held up sends what was taken meanwhile at once. Where that is not so behind a silence of
+    more than a minute, the clock stood in it: the gap follows as soon as this is known. Between
+    other connections, and where the source's clock jumps or is silent, the wall clock fills the
+    gap, so a recording shows the outage at its true length. Servers begin with what they have kept
+    for who joins, which was taken in the outage before: so that many outages make the line no
+    longer, the next one is shorter by that.
     One damaged time is no new clock, whenever it comes: those around it tell it from one. A clock
     that runs at another speed is left for the wall clock for good, until the next connection.
 
@@ -93,6 +134,7 @@ class Timeline:
         self._since: tuple[int, float] | None = None
         self._astray = False
         self._left: tuple[float, float] | None = None
+        self._behind: _Behind | None = None
 
     def remarks(self, name: str) -> list[str]:
         """That a clock was left, which nobody sees in a recording before it is too late.
@@ -148,6 +190,9 @@ class Timeline:
         """
         last = self._last
         passed = 0.0 if last is None else wall - last.wall
+        if passed <= LARGEST_STEP:
+            # By so much a clock may run late for days.
+            self._late = max(0.0, self._late - passed / _TRUE)
         own = pts * time_base if pts is not None and time_base else None
         goes_on = self._began is None and last is not None and self._goes_on(own, last, wall)
         if goes_on and last is not None:
@@ -158,7 +203,7 @@ class Timeline:
         stands, self._own = own is not None and own == self._own, own
         counts = not (self._astray or (stands and self._shift is not None))
         if own is not None and counts:
-            tick = self._by_its_clock(own, expected, wall)
+            tick = self._made_up(self._by_its_clock(own, expected, wall), wall)
             self._look(tick, wall)
         else:
             tick = expected  # a clock that stands still says nothing
@@ -229,8 +274,10 @@ class Timeline:
             last: the picture before.
             wall: seconds, when it came.
         """
-        if own is None or last.shift is None or last.since is None or wall - last.wall > SLOW:
+        if own is None or last.shift is None or last.since is None:
             return False
+        if self.paced and wall - last.wall > SLOW:
+            return False  # what comes in bursts anyway tells nothing by its pace
         tick = round((own + last.shift) / TICKS)
         went = float((last.tick - last.since[0]) * TICKS)
         soon = _OFF + self._late
@@ -267,7 +314,36 @@ class Timeline:
     @staticmethod
     def _later(late: float, step: float) -> float:
         """Seconds that pictures come late by, after one that was sooner by `step`."""
-        return min(SLOW, max(0.0, late - step))
+        return max(0.0, late - step)
+
+    def _made_up(self, tick: int, wall: float) -> int:
+        """Where a picture is, once it is known that its clock stood in a silence before.
+
+        Args:
+            tick: where its clock has it.
+            wall: seconds, when it came.
+        """
+        last, behind = self._last, self._behind
+        if last is None or self._shift is None:
+            return tick
+        picture = _Placed(tick, wall, self._shift, self._late, self._since)
+        if behind is None or behind.shift != self._shift:
+            silent = wall - last.wall > LARGEST_STEP and last.shift == self._shift
+            if silent and self._late > SLOW and not self.paced:
+                self._behind = _Behind(picture)
+            return tick
+        behind.took(picture)
+        if behind.late <= LARGEST_STEP:
+            self._behind = None
+        elif behind.stood():
+            gap = round(behind.least / TICKS)
+            self._shift += gap * TICKS
+            self._late = self._later(self._late, behind.least)
+            # None of these may be what a later picture is put back to.
+            self._before = self._anchor = self._behind = None
+            self._lately.clear()
+            return tick + gap
+        return tick
 
     def _look(self, tick: int, wall: float) -> None:
         """Leaves a clock that runs at another speed than the wall's."""
@@ -275,6 +351,8 @@ class Timeline:
             self._since = tick, wall
         since, began = self._since
         ahead = float((tick - since) * TICKS) - (wall - began)
+        if self._behind is not None and self._behind.shift == self._shift:
+            ahead += self._behind.late
         usual = (wall - began) / _TRUE
         self._astray = not self.paced and not -SLOW - usual <= ahead <= _FAST + usual
         if self._astray:

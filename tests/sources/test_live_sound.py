@@ -112,11 +112,12 @@ def test_sound_that_pauses_and_comes_in_bursts_is_all_there(templates):
 
 def test_of_a_sender_that_hung_all_sound_is_there_and_where_it_was_taken(templates):
     """It comes before the pictures say that they go on too; and sound that drifts is not let go."""
-    for stall in (3.0, 6.7, 30.0):
+    for stall in (3.0, 6.7, 30.0, 100.0):
         line = Timeline()
         sound = LiveSound("x", line, templates.streams)
         placed = []
-        for step in range(25 * 60):
+        end = max(60, round(stall) + 20)
+        for step in range(25 * end):
             at = step / 25
             came = 10 + stall if 10 <= at < 10 + stall else at
             for index in range(2):
@@ -127,9 +128,25 @@ def test_of_a_sender_that_hung_all_sound_is_there_and_where_it_was_taken(templat
                 line.place(round((7 + at) / TICKS), TICKS, 300 + came)
         times = [float(packet.dts * packet.time_base) for packet in placed]
         steps = {round(after - before, 3) for before, after in itertools.pairwise(times)}
-        assert steps == {0.02} and abs(times[-1] - 59.98) < 0.001, stall
+        assert steps == {0.02} and abs(times[-1] - end + 0.02) < 0.001, stall
     slow = played(templates, 60, lambda at: at, lambda at: at / 2)
     assert max(abs(at - time) for at, time in slow) < 8
+
+
+def test_behind_a_pause_in_which_the_clock_stood_sound_is_where_its_pictures_are(templates):
+    line = Timeline()
+    sound = LiveSound("x", line, templates.streams)
+    placed, shown = {}, {}
+    for step in range(25 * 50):
+        own = step / 25
+        came = own + 100 * (own >= 20)
+        shown[own] = float(line.place(round(own / TICKS), TICKS, came) * TICKS)
+        found = sound.place(Sound(0, _packet(own + 0.01), came), templates)
+        for packet in [] if found is None else found.packets:
+            placed[float(packet.dts * packet.time_base)] = came
+    assert abs(shown[own] - came) < 0.01 and len(placed) == 25 * 50
+    beside = [min(abs(at - there) for at in placed) for there in shown.values()]
+    assert max(beside) < 0.02
 
 
 def test_long_packets_may_come_two_at_a_time(templates):
