@@ -63,6 +63,7 @@ MATRICES: Final = {
 """By H.273 MatrixCoefficients."""
 
 
+_UNSAID = 2
 _TAKEN = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Those that swscale does not refuse."""
 _NEAR = {10: 9, 14: 9}
@@ -155,8 +156,12 @@ def matrix_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
     Where the tag says nothing that we know, players guess by size, and so do we: high definition
     is BT.709, anything smaller is BT.601.
     """
-    known = MATRICES.get(matrix) or MATRICES[1 if width >= 1280 or height > 576 else 6]
+    known = _guessed(matrix, width, height)
     return known.red, known.blue
+
+
+def _guessed(matrix: int, width: int, height: int) -> Matrix:
+    return MATRICES.get(matrix) or MATRICES[1 if width >= 1280 or height > 576 else 6]
 
 
 def rgb_to_yuv(red: float, blue: float) -> NDArray[np.float64]:
@@ -221,12 +226,14 @@ def picture_from_bgr(pixels: NDArray[np.uint8]) -> av.VideoFrame:
 def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
     """The picture's colours, uint8 [H, W, 3], blue, green, red.
 
-    What `picture_from_bgr` made comes back exactly; other pictures are converted by FFmpeg.
+    What `picture_from_bgr` made comes back exactly; other pictures are converted by FFmpeg, where
+    no matrix is told by the one that `matrix_weights` takes.
     """
     exact = picture.format.name == EXACT_RGB and picture.color_range == ColorRange.JPEG
     if not exact or picture.colorspace not in (5, 6):
         # While it converts, PyAV changes the tags of the picture that it is given.
-        made = Scaler()(Referencer()(picture), pixel_format="bgr24")
+        source = Referencer()(picture)
+        made = Scaler()(source, pixel_format="bgr24", src_colorspace=_told(source))
         return made.to_ndarray().astype(np.uint8, copy=False)
     planes = [plane_view(plane, 10) for plane in picture.planes]
     backward = np.linalg.inv(rgb_to_yuv(_BT601.red, _BT601.blue))[::-1] * (255 / 1023)
@@ -237,6 +244,13 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
         band = cv2.merge([plane[top : top + _ROWS].astype(np.float32) for plane in planes])
         pixels[top : top + _ROWS] = np.clip(cv2.transform(band, full), 0, 255).astype(np.uint8)
     return pixels
+
+
+def _told(picture: av.VideoFrame) -> Colorspace | None:
+    """What swscale is to be told of a picture's matrix, which takes BT.601 where none is named."""
+    if picture.colorspace != _UNSAID or picture.format.is_rgb:
+        return None
+    return _guessed(picture.colorspace, picture.width, picture.height).swscale
 
 
 def rgb_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
 
+from stream.compositing.planes import encoding_of
 from stream.pixels import (
     MATRICES,
     bgr_from_picture,
@@ -100,3 +101,15 @@ def test_mixing_undoes_the_matrix(
     red = rgb_to_yuv(known.red, known.blue) @ [1, 0, 0] * [white - black, unit, unit]
     stored = red + np.array([black, 128, 128])
     np.testing.assert_allclose(mixed @ [*stored, 1], [255, 0, 0], atol=1e-3)
+
+
+def test_what_is_painted_on_pictures_without_a_matrix_has_its_colour_when_they_are_shown():
+    colour = (46, 125, 91)
+    for width, height in ((64, 576), (64, 720), (1280, 64)):
+        picture = astronaut(width, height, "yuv420p")
+        picture.colorspace = 2
+        encoding = encoding_of(picture)
+        for plane, value in zip(picture.planes, encoding.codes(colour), strict=True):
+            plane_view(plane)[:] = value
+        shown = bgr_from_picture(picture)[height // 2, width // 2, ::-1].astype(int)
+        assert np.abs(shown - colour).max() <= 3, (width, height)

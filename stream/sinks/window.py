@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
 from stream.pictures.references import Referencer
-from stream.pictures.scaler import Scaler
-from stream.pixels import shown_size
+from stream.pixels import bgr_from_picture, shown_size
 from stream.settings.options import OutputOptions
 from stream.sinks import _window_process
 from stream.sinks._chequers import on_chequers
@@ -96,9 +95,7 @@ def pixels_of(frame: Frame, reference: Referencer, shape: Fraction = _SQUARE) ->
         shape: width over height of one sample; screens have square ones.
     """
     # Converting writes colour tags on what it converts, which a recording may hold too.
-    pixels = np.asarray(
-        Scaler()(reference(frame.image), pixel_format="bgr24").to_ndarray(), np.uint8
-    )
+    pixels = bgr_from_picture(reference(frame.image))
     pixels = pixels if frame.alpha is None else on_chequers(pixels, frame.alpha)
     if shape == 1:
         return pixels
