@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 import time
@@ -23,7 +22,7 @@ from stream.sources._damage import Damage
 from stream.sources._decoded import Decoded
 from stream.sources._description import stated_rate
 from stream.sources._ending import Growth
-from stream.sources._guessed import ALWAYS, are_decode_times
+from stream.sources._guessed import DecodeTimes, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._later import Later
 from stream.sources._spread import Spread
@@ -109,12 +108,8 @@ class Reader:
         self._closing = closing
         self._spent = 0.0
         self._last: int | None = None
-        # Where they are decoding times, the n-th picture that is shown has the n-th of them.
-        self._times: list[int] | None = [] if are_decode_times(path, container, video) else None
-        self._noted: int | None = None
-        # Since a jump, up to the first picture: when FFmpeg guesses that packets are shown.
-        self._jumped: list[int] | None = None
-        self._guessed = container.format.name in ALWAYS
+        guessed = are_decode_times(path, container, video)
+        self._times = DecodeTimes(container, video) if guessed else None
         self._sent = self._came = 0
         self._later = Later(container, self._streams)
         self._growth = Growth(path)
@@ -154,8 +149,7 @@ class Reader:
         self._sent = self._came = 0
         self._last = None
         if self._times is not None:
-            self._times.clear()
-            self._noted, self._jumped = None, []
+            self._times.seek()
 
     def pieces(self) -> Iterator[AnyPacket | Decoded]:
         """Packets of the copied streams as they were read, and pictures as they are shown.
@@ -247,8 +241,8 @@ class Reader:
         began = time.perf_counter()
         self._sent += packet.size > 0
         self._damage.packet(packet)
-        if self._times is not None and packet.size:
-            self._note_time(packet)
+        if self._times is not None:
+            self._times.note(packet)
         if packet.pts is not None and len(self.first_times) < _FIRST:
             self.first_times.append(packet.pts)
         try:
@@ -265,21 +259,6 @@ class Reader:
         if not packet.size and self._came < self._sent and not self._closing.is_set():
             yield from self._tail()
 
-    def _note_time(self, packet: AnyPacket) -> None:
-        """Notes the time of a packet that says when it is decoded at most."""
-        assert self._times is not None
-        # What FFmpeg takes for AVI's times of showing is a guess of its own.
-        at = packet.dts if self._guessed or packet.pts is None else packet.pts
-        rate = self._video.average_rate
-        if at is None and self._noted is not None and rate and not self._guessed:
-            # Behind a jump FFmpeg leaves the second packet of ASF without.
-            at = self._noted + round(1 / (rate * Fraction(packet.time_base)))
-        if at is not None:
-            heapq.heappush(self._times, at)
-            self._noted = at
-        if self._jumped is not None and packet.pts is not None:
-            self._jumped.append(packet.pts)
-
     def _decode(self, packet: AnyPacket) -> list[av.VideoFrame]:
         if self._decoder is None:
             return self._video.decode(packet)
@@ -294,10 +273,8 @@ class Reader:
     def _failed(self, error: Exception) -> None:
         self._damage.failed()
         self._came += 1
-        if self._times:
-            heapq.heappop(self._times)
-        if self._jumped:
-            del self._jumped[0]
+        if self._times is not None:
+            self._times.failed()
         _log.debug("%s: a picture cannot be decoded: %s", self._path, error)
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
@@ -306,14 +283,8 @@ class Reader:
         if self._came == 1:
             self.remarks += unknown_colours(self._video)
         stored = picture.pts if picture.pts is not None else picture.dts
-        if self._jumped and picture.pts is not None and self._times is not None:
-            # Of pictures that are shown before it nothing was decoded: they need the group before.
-            for _ in range(sum(guess < picture.pts for guess in self._jumped)):
-                if len(self._times) > 1:
-                    heapq.heappop(self._times)
-        self._jumped = None
-        if self._times:
-            stored = heapq.heappop(self._times)
+        if self._times is not None and (at := self._times(picture)) is not None:
+            stored = at
         decoded = Decoded(
             picture, self._spent, stored, self._video.codec_context.sample_aspect_ratio
         )
