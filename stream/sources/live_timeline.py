@@ -198,6 +198,8 @@ class Timeline:
         if goes_on and last is not None:
             self._owed, self._shift, self._since = self._kept, last.shift, last.since
         elif self._began is None:
+            # What came last may have come late, as where it waited for the end of a time-out.
+            passed, self._late = passed + self._late, 0.0
             self._owed, passed = max(0.0, self._kept - passed), passed - self._kept
         expected = 0 if last is None else self._line + max(1, round(passed / TICKS))
         stands, self._own = own is not None and own == self._own, own

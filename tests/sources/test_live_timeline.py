@@ -35,6 +35,18 @@ def test_an_outage_is_as_long_as_it_was():
     assert seconds(line.place(117, MS, 103.5)) == 3.54
 
 
+def test_an_outage_is_as_long_as_it_was_though_the_picture_before_came_late():
+    """As what a decoder or a connection has kept comes when the time-out is over."""
+    for late in (1.0, 5.0, 50.0):
+        line = Timeline()
+        for index in range(250):
+            line.place(40 * index, MS, 100 + index / 25 + late * (index == 249))
+        line.reconnected()
+        for index in range(25):
+            placed = seconds(line.place(7 + 40 * index, MS, 200 + index / 25))
+            assert abs(placed - 100 - index / 25) < 0.02, late
+
+
 @pytest.mark.parametrize("kept", [0, 4])
 @pytest.mark.parametrize("outages", [[5.0], [0.5] * 9 + [60.0]], ids=["long", "mixed"])
 def test_what_servers_have_kept_for_who_joins_makes_many_outages_no_longer(kept, outages):
