@@ -128,7 +128,7 @@ def _read(rle: AnyRle) -> tuple[int, int, NDArray[np.int64]]:
             if isinstance(given, (str, bytes))
             else np.asarray(given, np.int64).reshape(-1)
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UsageError(
             'a mask in run lengths is {"size": [height, width], "counts": "…"}; this one cannot '
             f"be read: {error}"

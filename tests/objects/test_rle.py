@@ -107,6 +107,8 @@ def test_counts_may_be_bytes_or_plain_numbers():
         {"size": [3, 4], "counts": " "},
         {"size": [3, 4], "counts": "o" * 20 + "0"},
         {"size": [3, 4], "counts": [13]},
+        {"size": [3, 4], "counts": [2**70]},
+        {"size": [float("inf"), 4], "counts": [12]},
         {"size": [3, 4], "counts": [14, -2]},
         {"size": [-3, -4], "counts": [12]},
     ],
