@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from av.container import InputContainer
+
+# FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
+_CLOCK_STARTS_ANYWHERE = 0x0200
 # A step back of more than this is a clock that starts over, as in recordings that were joined, and
 # not merely a picture out of order.
 _BACK = Fraction(1, 2)
+# And where another stream has shown that it does: pictures in another order step back by less.
+_BACK_TOO = Fraction(1, 5)
 # How exactly a clock that was wrong for a while returns to where it would be.
 _RETURN = Fraction(1, 2)
 # And how soon; what goes on for longer is a recording of its own.
@@ -16,6 +22,11 @@ _LAPSE = 30
 # Where clocks start anywhere that is usual; elsewhere a pause may well last minutes.
 _AHEAD_ANYWHERE = Fraction(10)
 _AHEAD = Fraction(3600)
+
+
+def starts_anywhere(container: InputContainer) -> bool:
+    """Whether the clocks of an open file's kind start, and start over, anywhere."""
+    return bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
 
 
 @dataclass(slots=True)
@@ -149,7 +160,8 @@ class Timeline:
             last = at if furthest is None else furthest
             back = ahead = False
         else:
-            back = at < last - _BACK
+            latest = place == len(self._stretches) - 1
+            back = at < last - (_BACK if latest else _BACK_TOO)
             earlier = self._return(at, last, duration, place)
             if earlier is not None:
                 return earlier
@@ -163,7 +175,7 @@ class Timeline:
             now = last + self._stretches[place].shift
             if not stretch.over or abs(at + stretch.shift - now) <= 2 * _RETURN:
                 return later
-        if not leads:
+        if not leads or (back and at >= last - _BACK):
             return place
         self.splices += back
         self.leaps += not back

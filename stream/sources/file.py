@@ -26,17 +26,16 @@ from stream.sources._decoded import Decoded
 from stream.sources._description import Request, describe, stated_rate
 from stream.sources._ending import Reached, cut_short, last_length
 from stream.sources._hardware import NONE, Hardware
+from stream.sources._one_clock import runs_through
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
 from stream.sources._reader import Part, Reader, undecodable
 from stream.sources._services import broadcast, joined, tags_of
-from stream.sources._timeline import Timeline
+from stream.sources._timeline import Timeline, starts_anywhere
 from stream.sources._transparency import ClearParts
 from stream.sources.base import Source, Target
 from stream.types import AnyPacket
 
-# FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
-_CLOCK_STARTS_ANYWHERE = 0x0200
 # How far before the wanted time decoding starts, in seconds, until a keyframe is found that lies
 # before it; some containers seek past the target.
 _PREROLLS = (0, 5, 30)
@@ -165,7 +164,7 @@ class FileSource(Source):
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
         rate = stated_rate(self._video)
         self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
-        anywhere = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
+        anywhere = starts_anywhere(container)
         began = Fraction(container.start_time or 0, av.time_base)
         self._timeline = Timeline(anywhere=anywhere)
         if anywhere or began > _LATE or self._request.start is not None:
@@ -202,7 +201,7 @@ class FileSource(Source):
             self._placing.cut,
             self._timeline.zero,
             covers_of(container, self._video, self.path, self._range),
-            joined=self._part is not None,
+            joined=not self._whole,
             alpha=self._clear.kept,
         )
         if self._request.start and self.info.duration == 0:
@@ -232,7 +231,9 @@ class FileSource(Source):
         wanted, _ = self._placing.cut
         beginning = self._video.start_time or 0
         # What lies in a further recording is found by reading up to it.
-        direct = wanted is not None and self._part is None
+        through = wanted is None or runs_through(self.path, self._container, self._video)
+        self._whole = through and self._part is None
+        direct = wanted is not None and self._whole
         for preroll in (*_PREROLLS, None) if direct else (None,):
             if direct and preroll is None:
                 # Without an index FFmpeg may not find back to the first picture, or read on at all.

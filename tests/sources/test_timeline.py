@@ -57,6 +57,15 @@ def test_a_clock_that_starts_over_keeps_sound_and_picture_together(jump, lead):
     assert [b - a for a, b in zip(seen, heard, strict=True)] == [lead, lead - 20, lead, lead - 20]
 
 
+def test_sound_goes_with_a_picture_whose_clock_starts_over_though_it_steps_back_by_less():
+    timeline = Timeline(anywhere=True)
+    seen, heard = [], []
+    for picture, packet in ((2460, 2380), (1950, 1960), (1990, 1980)):
+        seen.append(timeline.shifted(picture, 40, MILLI, 0))
+        heard.append(timeline.shifted(packet, 20, MILLI, 1))
+    assert seen == [2460, 2500, 2540] and heard == [2380, 2510, 2530] and timeline.splices == 1
+
+
 def test_where_a_picture_without_a_time_begins_and_what_is_said_of_it():
     timeline = Timeline(zero=Fraction(1), beginning=Fraction(3, 2))
     assert timeline.picture(None, None, 40, MILLI, 0) == 500
