@@ -15,13 +15,20 @@ from stream.disk.twins import Twins
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import SegmentedFrame, VideoInfo
-from stream.instances import Instances
 from stream.plans.asked import grouped, in_python, plan_of, suited, with_keywords
 from stream.run.interrupt import interrupted_later
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
-from stream.run.setup import Prepared, execute, has_pictures, is_live, prepared
+from stream.run.setup import (
+    Prepared,
+    are_numbered,
+    execute,
+    has_pictures,
+    is_live,
+    prepared,
+    said_of,
+)
 from stream.run.unused import refuse_unpainted, unheeded
 from stream.settings.groups import shown
 from stream.settings.keywords import OpenKeywords, ProcessKeywords, spelled_out
@@ -62,6 +69,7 @@ class Video(OnlyNamed):
         self._ready: Prepared | None = self._stack.enter_context(prepared(plan, segmenter))
         self.segmenter = cast("Segmenter", self._ready.segmenter)
         self.info = self._ready.run.source.info
+        self._numbered = are_numbered(plan, self.info)
         self._begun = self._ended = False
         self._home = Home()
 
@@ -111,9 +119,8 @@ class Video(OnlyNamed):
                 frame = output.take()
                 if frame is None:
                     break
-                if frame.instances is None:  # records have no line for it
-                    size = (frame.image.height, frame.image.width)
-                    frame.instances = Instances.empty(self.segmenter.names, size)
+                names = self.segmenter.names
+                frame.instances = said_of(frame, names, numbered=self._numbered)
                 yield cast("SegmentedFrame", frame)
             self._ended = True
         finally:

@@ -196,13 +196,14 @@ def test_frames_without_a_line_in_the_records_have_no_instances(bright, tmp_path
         found = [frame.instances for frame in video]
     assert [len(one) for one in found] == [1, 0, 1]
     assert {one.class_names for one in found} == {names}
+    assert [one.track_ids.tolist() for one in found] == [[1], [], [1]]
 
     counts = []
     stream.process(
         pictures(),
         tmp_path / "again.ndjson",
         from_records=records,
-        on_frame=lambda frame: counts.append(len(frame.instances)),
+        on_frame=lambda frame: counts.append(frame.instances.track_ids.size),
     )
     assert counts == [1, 0, 1]
     again = (tmp_path / "again.ndjson").read_text().splitlines()

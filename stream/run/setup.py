@@ -188,7 +188,10 @@ def prepared(
             outputs.append(output)
         # Counting alone, which nobody asked for, is no reason to infer what nobody looks at.
         unseen = on_frame is not None or plan.counts != CountOptions()
-        seen = counting.after(None if on_frame is None else _with_instances(on_frame, told))
+        numbered = are_numbered(plan, info)
+        seen = counting.after(
+            None if on_frame is None else _with_instances(on_frame, told, numbered=numbered)
+        )
         run = put_together(source, schedule, outputs, told, seen, unseen=unseen)
         try:
             yield Prepared(run, told, plan, outputs, schedule, counting)
@@ -197,15 +200,35 @@ def prepared(
                 stack.pop_all()  # all was told to let go, and what hangs is not waited for
 
 
-def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:
+def are_numbered(plan: RunPlan, info: VideoInfo) -> bool:
+    """Whether objects of a source keep a number over time, as a plan has it."""
+    followed = plan.tracking
+    return followed.steady and followed.tracker != tracking.NONE and not info.pictures
+
+
+def said_of(frame: Frame, names: Sequence[str], *, numbered: bool) -> Instances:
+    """What a caller is told of a frame: nobody where nothing is known of it, as after a cut.
+
+    Args:
+        frame: on its way.
+        names: the classes that there are.
+        numbered: whether objects have numbers: where there are none, these are an empty array then.
+    """
+    found = frame.instances
+    if found is None:
+        found = Instances.empty(names, (frame.image.height, frame.image.width))
+    if numbered and not len(found) and found.track_ids is None:
+        found = found.with_tracks(np.zeros(0, np.int64))
+    return found
+
+
+def _with_instances(on_frame: OnFrame, told: Told, *, numbered: bool) -> OnFrame:
     """Says that none are found where nothing is known of a frame, for as long as it is called."""
     given = cast("Callable[[Frame], object]", on_frame)
 
     def called(frame: Frame) -> None:
-        nobody = None
-        if frame.instances is None:
-            nobody = Instances.empty(told.names, (frame.image.height, frame.image.width))
-            frame.instances = nobody
+        known = frame.instances is not None
+        told_of = frame.instances = said_of(frame, told.names, numbered=numbered)
         answer = given(frame)
         if isinstance(answer, Coroutine):
             answer.close()
@@ -213,7 +236,7 @@ def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:
                 "on_frame is an `async def`, which nobody awaits here; give a plain function"
             )
         _check_found(frame)
-        if frame.instances is nobody:
+        if not known and frame.instances is told_of:
             frame.instances = None
 
     return called
