@@ -16,7 +16,6 @@ from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import SegmentedFrame, VideoInfo
 from stream.plans.asked import grouped, in_python, plan_of, suited, with_keywords
-from stream.run.interrupt import interrupted_later
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
@@ -37,6 +36,7 @@ from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Target
+from stream.system.interrupted import interrupted_later
 from stream.system.one_at_a_time import OneAtATime
 from stream.system.one_process import Home, stays
 

@@ -33,6 +33,7 @@ from stream.settings.groups import unknown
 from stream.system import installation
 from stream.system.cache import cache_folder
 from stream.system.cpu import processor
+from stream.system.interrupted import interrupted_later
 
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
 """What `auto` tries. CoreML and WebGPU are not among them: whether a laptop's graphics are quicker
@@ -90,7 +91,7 @@ def runtime() -> Runtime:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         # It warns of systems that it has not been tried on, which is no news to a user.
-        with warnings.catch_warnings():
+        with interrupted_later(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import onnxruntime
     except ImportError as error:

@@ -1,6 +1,7 @@
 import ctypes
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -309,6 +310,27 @@ def test_an_onnx_runtime_that_is_not_whole_is_said_with_what_mends_it(
         }
         said = str(caught.value)
         assert said.startswith(usual[how] if defect is None else "two builds lie over each other;")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_ctrl_c_while_onnx_runtime_is_loaded_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its library goes on where an attribute cannot be asked for, whatever the reason."""
+    (tmp_path / "onnxruntime.py").write_text(
+        "import signal\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    pass\n"
+        "disable_telemetry_events = lambda: None\n"
+        "set_default_logger_severity = lambda severity: None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            providers.runtime()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_telemetry_is_off_for_a_program_that_had_loaded_onnx_runtime_itself(
