@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 _MAX_READ_ERRORS = 100
 # Packets that tell the frame rate where the file does not.
 _FIRST = 12
+# Seconds that pictures take at most that are stored behind a key frame and shown before it.
+_OPEN = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Reader:
         guessed = are_decode_times(path, container, video)
         self._times = DecodeTimes(container, video) if guessed else None
         self._sent = self._came = 0
+        self._keyed = self._begins_keyed = self._sought = False
         self._later = Later(container, self._streams)
         self._growth = Growth(path)
         for stream in container.streams:
@@ -146,6 +149,7 @@ class Reader:
             self._decoder.flush_buffers()
         self._damage = Damage(joined=True)
         self._later.seek()
+        self._sought = True
         self._sent = self._came = 0
         self._last = None
         if self._times is not None:
@@ -240,10 +244,12 @@ class Reader:
     def _pictures(self, packet: AnyPacket) -> Iterator[Decoded]:
         began = time.perf_counter()
         self._sent += packet.size > 0
+        self._keyed |= packet.is_keyframe
+        self._begins_keyed |= packet.is_keyframe and self._sent == 1
         self._damage.packet(packet)
         if self._times is not None:
             self._times.note(packet)
-        if packet.pts is not None and len(self.first_times) < _FIRST:
+        if packet.pts is not None and len(self.first_times) < _FIRST and not packet.is_discard:
             self.first_times.append(packet.pts)
         try:
             pictures = self._decode(packet)
@@ -285,6 +291,8 @@ class Reader:
         stored = picture.pts if picture.pts is not None else picture.dts
         if self._times is not None and (at := self._times(picture)) is not None:
             stored = at
+        elif self._came == 1 and not self._sought:
+            self.remarks += self._missed(stored)
         decoded = Decoded(
             picture, self._spent, stored, self._video.codec_context.sample_aspect_ratio
         )
@@ -292,6 +300,31 @@ class Reader:
         if stored is not None:
             self._last = stored
         return decoded
+
+    def _missed(self, first: int | None) -> list[str]:
+        """That pictures before the first one that is shown cannot be, in a sentence."""
+        begin = min(self.first_times, default=first)
+        if first is None or begin is None or begin >= first:
+            return []
+        seconds = float((first - begin) * Fraction(self._video.time_base or 1))
+        if self._begins_keyed and seconds > _OPEN:
+            return []  # it is the key frame's time that is wrong
+        return [
+            f"the first {seconds:.2f} s cannot be decoded, as the key frame that they need is not "
+            "in the file; the film begins behind them"
+        ]
+
+    def undecodable(self) -> SourceError:
+        """That nothing of the file decodes, and why."""
+        form, codec = self._container.format.name, self._video.codec_context.name
+        # Of damaged data in an MP4 FFmpeg says so too.
+        damaged = bool(self.corrupt) and form.startswith("mov")
+        if self._sent and not self._keyed and not damaged and not scarce_threads():
+            return SourceError(
+                f"{self._path} holds no key frame ({codec}), without which no picture can be "
+                "decoded: its beginning is missing; cut it anew, from a key frame on"
+            )
+        return undecodable(self._path, codec, form)
 
     def _tail(self) -> Iterator[Decoded]:
         """What came out of the decoder's threads no more because of an error at the very end.

@@ -29,7 +29,7 @@ from stream.sources._hardware import NONE, Hardware
 from stream.sources._one_clock import runs_through
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
-from stream.sources._reader import Part, Reader, undecodable
+from stream.sources._reader import Part, Reader
 from stream.sources._services import broadcast, joined, tags_of
 from stream.sources._timeline import Timeline, starts_anywhere
 from stream.sources._transparency import ClearParts
@@ -258,7 +258,7 @@ class FileSource(Source):
                 ):
                     return piece
                 break
-        raise undecodable(self.path, self._video.codec_context.name, self._container.format.name)
+        raise self._reader.undecodable()
 
     @property
     def remarks(self) -> list[str]:

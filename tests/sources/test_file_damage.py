@@ -127,6 +127,30 @@ def test_a_film_without_any_picture_is_damaged_whatever_part_is_wanted(tmp_path,
         frames_of(path, **cut)
 
 
+def test_what_lies_before_the_first_key_frame_is_said_to_be_lost(tmp_path):
+    whole = make_clip(tmp_path / "whole.ts", frames=50, options={"g": "25", "sc_threshold": "0"})
+    for name, without in (("late.ts", 1), ("none.ts", 2)):
+        path = tmp_path / name
+        with av.open(str(whole)) as given, av.open(str(path), "w") as container:
+            stream = container.add_stream_from_template(given.streams.video[0])
+            keyed = 0
+            for packet in given.demux(video=0):
+                keyed += packet.is_keyframe
+                if packet.dts is not None and not (packet.is_keyframe and keyed <= without):
+                    packet.stream = stream
+                    container.mux(packet)
+        if without == 2:
+            with pytest.raises(SourceError, match=r"none\.ts holds no key frame \(h264\)"):
+                FileSource(path)
+            continue
+        with FileSource(path) as source:
+            assert sum(isinstance(item, Frame) for item in source) == 25
+            assert source.remarks == [
+                "the first 0.96 s cannot be decoded, as the key frame that they need is not in the "
+                "file; the film begins behind them"
+            ]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_whose_index_lies_behind_the_pictures_is_called_that(tmp_path):
     clip, pipe = make_clip(tmp_path / "in.mp4", size=(320, 240), frames=50), tmp_path / "pipe"
