@@ -32,6 +32,10 @@ _ABSENT = 0.9
 """Weight of an overlap with who was not found at the last inference: when two are found as one, it
 is the one who was there."""
 
+_ABSENT_LONG = 0.5
+"""The same with who was gone for longer than is remembered, or in another scene: who is there is
+not to give way to whoever is somewhat more alike."""
+
 _OTHER_CLASS = 0.8
 """Weight of an overlap with an object that was never taken for this class."""
 
@@ -121,7 +125,8 @@ class Matching:
         weights = self._weights()
         overlaps = self._near()
         weights[self._itself_there(weights * overlaps, doubted)] = 0
-        near = weights * overlaps * np.where(present, np.float32(1), np.float32(_ABSENT))
+        absent = np.where(self._distant, np.float32(_ABSENT_LONG), np.float32(_ABSENT))
+        near = weights * overlaps * np.where(present, np.float32(1), absent)
         found: dict[int, Followed] = {}
         taken: set[int] = set()
         for rows, columns, least in (

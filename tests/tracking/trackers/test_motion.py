@@ -445,6 +445,18 @@ def test_who_stood_still_when_he_was_lost_is_known_again_where_he_was():
     assert lost(MEMORY + 5, box=(0.0, 10.0, 50.0, 110.0)) == 2, "at the edge he has left"
 
 
+def test_who_comes_to_where_another_was_long_ago_stays_himself():
+    """A ball that flies past the place, lighter there: it is not the one that was lost there."""
+    tracker = Motion()
+    for step in range(25):
+        tracker.update(coloured((LEFT, 0.95, 0)), step / 25, THRESHOLD)
+    for step, light in enumerate((0.3, 0.3, 0.3, 0.3, 0.85)):
+        here = coloured((moved(LEFT, 40 - 10 * step), 0.95, 1))
+        here.colours[0] = [light, 1 - light, 0, 0]
+        shown = tracker.update(here, 5 + step / 8, THRESHOLD)
+        assert shown.track_ids.tolist() == [2], step
+
+
 @pytest.mark.parametrize(
     ("seconds", "likeness", "same"), [(2.5, 0.5, False), (2.5, 0.65, True), (0.8, 0.5, True)]
 )
