@@ -13,7 +13,12 @@ HIDDEN = "***"
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"]*@")
 _HOST = re.compile(r"([^:@]+|\[[0-9A-Fa-f:.%]+\])?(:\d*)?")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_QUERY = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]+")
+_STORAGE = ("s3", "s3a", "gs", "gcs")
+"""Where `?` is a letter of names like others, unless something like `versionId=x` follows."""
+_NO_QUERY = rf"(?!(?i:{'|'.join(_STORAGE)})://[^\s?'\"]*\?[^\s'\"=]*(?![^\s'\"]))"
+_QUERY = re.compile(
+    rf"(?<![A-Za-z0-9+.-]){_NO_QUERY}(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]+"
+)
 
 _KEY = re.compile(r"(?i)(?P<place>\brtmp\w*://[^\s/'\"]*/[^\s/'\"]+/)[^\s'\"?]*[^\s'\"?:;,.]")
 _BEHIND_APP = re.compile(r"(?P<place>[^/]*/[^/]+/)(?P<key>.+)")
@@ -129,7 +134,9 @@ def redact(address: str) -> str:
     scheme, _, rest = split(address)
     if not scheme:
         return address
-    place, question, _ = rest.partition("?")
+    place, question, query = rest.partition("?")
+    if scheme.lower() in _STORAGE and "=" not in query:
+        place, question = rest, ""
     place, _ = _without_keys(scheme, place)
     shown = f"{place}?{HIDDEN}" if question else place
     return f"{scheme}://{shown}"

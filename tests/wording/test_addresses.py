@@ -50,6 +50,9 @@ from stream.wording.names import name_of
         ("https://me:secret@camera:80/@a.lan/x", "https://camera:80/@a.lan/x"),
         ("https://me:secret@camera/@channel/x", "https://camera/@channel/x"),
         ("https://me@camera/@a.lan/x", "https://camera/@a.lan/x"),
+        ("s3://raw/what?.mp4", "s3://raw/what?.mp4"),
+        ("S3://me:secret@raw/a?b c.mp4", "S3://raw/a?b c.mp4"),
+        ("s3://raw/a.mp4?versionId=x", "s3://raw/a.mp4?***"),
         (f"whips://a.example/{64 * 'c'}/webRTC/publish", "whips://a.example/***/webRTC/publish"),
     ],
 )
@@ -113,6 +116,9 @@ def test_texts_of_others_are_cleaned():
     assert text == "Server returned 401 for rtsp://***@host/x, user ***"
     assert clean("administration", {"admin"}) == "administration"
     assert clean("http://h/p?key=1 and more") == "http://h/p?*** and more"
+    for name in ("s3://raw/a?b", "s3a://raw/?", "GS://raw/a b?c"):
+        assert clean(f"{name} c.mp4 is empty") == f"{name} c.mp4 is empty"
+    assert clean("s3://raw/a?b=c or http://h?k") == "s3://raw/a?*** or http://h?***"
 
 
 @pytest.mark.parametrize("key", ["live", "abcd-efgh-ijkl", "in/stance/key9", "a:b,c.d"])
