@@ -247,7 +247,8 @@ def _several(given: str | Path | Sequence[str | Path] | None, what: str) -> list
     if given is None:
         return []
     several: object = given
-    if isinstance(several, str | Path | bytes) or not isinstance(several, Iterable):
+    opened = hasattr(several, "read")  # whose lines are no paths
+    if isinstance(several, str | Path | bytes) or opened or not isinstance(several, Iterable):
         several = [several]
     found = list(several)
     for one in found:

@@ -132,6 +132,26 @@ def check_no_zero_byte(name: object) -> None:
         raise UsageError(f"{str(name)!r} names nothing: a name cannot hold a zero byte")
 
 
+def check_path(given: object, what: str) -> None:
+    """Makes sure that something is a path, and not what was opened from one.
+
+    Args:
+        given: anything.
+        what: it is to be the path of, in words.
+
+    Raises:
+        UsageError: it is none, is empty, or has a zero byte in it.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(
+            f"{what}: a path is a text or a pathlib.Path, not {type(given).__name__}; give the "
+            "name of a file"
+        )
+    if given == "":
+        raise UsageError(f"{what}: the path is empty; name a file")
+    check_no_zero_byte(given)
+
+
 def first_line(error: BaseException) -> str:
     """What an error of another program says, in one line; its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

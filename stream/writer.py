@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.attributes import OnlyNamed
-from stream.errors import SinkError, UsageError, check_no_zero_byte
+from stream.errors import SinkError, UsageError, check_path
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.pictures.rgb import check_rgb
 from stream.pixels import video_picture
@@ -67,7 +67,7 @@ class VideoWriter(OnlyNamed):
     def __init__(
         self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]
     ) -> None:
-        check_no_zero_byte(path)
+        check_path(path, "the video")
         self.path = Path(path)
         if not isinstance(rate, Real) or not _SLOWEST <= rate < math.inf:
             raise UsageError(f"the rate is pictures per second, {_SLOWEST:g} or more, not {rate!r}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import stream
+import stream.records
 from stream.errors import StreamError, is_unread, refusal, refusals
 
 
@@ -53,6 +57,20 @@ def test_a_name_with_a_zero_byte_is_refused_wherever_python_takes_one(name: str 
     ):
         with pytest.raises(StreamError, match=r"in.x00\.mp4' names nothing"):
             use()
+
+
+def test_what_is_no_path_is_refused_wherever_python_takes_one(tmp_path: Path) -> None:
+    clip = str(tmp_path / "in.mp4")
+    for wrong in (io.BytesIO(b"{}\n"), b"out.mp4", None, 5, ["out.mp4"], ""):
+        takers: list[Callable[[Any], object]] = [
+            stream.VideoWriter,
+            lambda given: list(stream.records.read(given)),
+        ]
+        if isinstance(wrong, io.BytesIO):
+            takers.append(lambda given: stream.process(clip, records=given))
+        for taker in takers:
+            with pytest.raises(StreamError, match=r"a path is a text or a pathlib\.Path|is empty"):
+                taker(wrong)
 
 
 def test_a_pipe_that_nobody_reads_is_known_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from stream.errors import UsageError
+from stream.errors import UsageError, check_path
 from stream.instances import Instances
 from stream.records.entries import About, Entry, RecordsFile
 from stream.records.objects import Objects
@@ -64,6 +64,7 @@ def open_records(path: str | Path) -> RecordsFile:
     from stream.records.lines import LinesFile
     from stream.records.mot import MotFile
 
+    check_path(path, "the records")
     path = Path(path)
     for kind in (LinesFile, CocoFile, MotFile):
         if path.suffix.lower() in kind.endings:

@@ -45,19 +45,23 @@ def endings_for(picture: PictureOptions) -> Endings:
     return Endings(videos, ".mp4", MASK_ENDINGS if painter.exact else PICTURES)
 
 
-def refuse_many(plan: OutputPlan, info: VideoInfo) -> None:
+def refuse_many(plan: OutputPlan, info: VideoInfo, source: object = None) -> None:
     """Refuses one picture's file where it is known that several come, before any is inferred.
 
     Args:
         plan: an output.
         info: of the frames that will come.
+        source: what stands for where they come from.
 
     Raises:
         UsageError: it is one picture.
     """
     target = plan.target
     kind = sinks.find(target, photos=bool(info.pictures), form=plan.options.format)
-    several = info.camera or (info.frames or 0) > 1
+    # At an address of the web may be a photo.
+    web = isinstance(source, str) and source.lower().startswith(("http:", "https:"))
+    endless = info.live and info.frames is None and not web
+    several = endless or (info.frames or 0) > 1
     if info.pictures or not several or not issubclass(kind, ImageSink):
         return  # photos are counted where their names are known
     folder = target.endswith(("/", os.sep)) or Path(target).is_dir()
@@ -65,8 +69,8 @@ def refuse_many(plan: OutputPlan, info: VideoInfo) -> None:
         return
     first = "" if info.live else ", or take the first alone with --limit 1"
     raise UsageError(
-        f"{target} is one picture, but {info.name} has more; number them, as in out/%06d.png, name "
-        f"a folder, as in out/{first}"
+        f"{target} is one picture, but {info.name} has more; number them, as in out/%06d.png, "
+        f"{'or ' * info.live}name a folder, as in out/{first}"
     )
 
 

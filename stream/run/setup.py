@@ -169,7 +169,7 @@ def prepared(
         stack.callback(source.close)
         info = source.info
         for one in plan.outputs:
-            refuse_many(one, info)
+            refuse_many(one, info, plan.source.target)
         told, schedule = find_by(plan, info, segmenter, turns) if finding is None else finding(info)
         stack.callback(schedule.close)
         counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)

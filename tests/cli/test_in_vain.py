@@ -24,6 +24,7 @@ from stream.errors import UsageError
         ("file CLIP --from found.ndjson --model default", "leave out --model"),
         ("image PHOTO --from found.ndjson --provider auto", "leave out --provider"),
         ("file CLIP -o out.jpg", "out.jpg is one picture, but in.mp4 has more"),
+        ("webcam pattern --no-display -o out.jpg", "has more; number them, as in out/%06d.png, or"),
         ("file CLIP -o out.png --look instances --split object", "the first alone with --limit 1"),
         ("demo --from found.ndjson -o out.mp4", "there are no records found.ndjson"),
         ("file CLIP --masks masks --skip-existing", "--skip-existing goes by videos"),
