@@ -89,6 +89,12 @@ def names_for(
         listed = _SETS[named]() if isinstance(named, str) else named
         if len(listed) == classes:
             return listed, f"{named}'s, since {why}" if isinstance(named, str) else f"as {why}"
+    if told is not None and classes > 1:
+        shown = ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "")
+        raise UsageError(
+            f"{checkpoint}: the checkpoint has {classes} classes, but {len(listed)} are named "
+            f"({shown}: {why}); give --names FILE with one name a line"
+        )
     if classes == 1:
         return ("object",), "not given: the one class is called 'object'"
     fitting = [name for name, names in _SETS.items() if len(names()) == classes]

@@ -82,8 +82,10 @@ def test_settings_come_as_words_as_a_printed_list_or_as_python(tmp_path: Path) -
         "    MEAN_PIXEL = np.array([1, 2, 3])\n"
     )
     assert matterport.settings_for(str(python)) == {
-        "longest": 640, "anchor_sizes": (8, 16, 32, 64, 128), "mean": (1, 2, 3)
+        "longest": 640, "anchor_sizes": (8, 16, 32, 64, 128), "mean": (1, 2, 3), "classes": 2
     }  # fmt: skip
+    python.write_text("IMAGE_MAX_DIM = 64\nNUM_CLASSES = 1 + len(names)\n")
+    assert matterport.settings_for(str(python)) == {"longest": 64}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,7 @@ def test_settings_come_as_words_as_a_printed_list_or_as_python(tmp_path: Path) -
         ("RPN_ANCHOR_RATIOS=(1,2)", "has 3 anchors per cell"),
         ("RPN_ANCHOR_SCALES=(1,2)", "must have five numbers"),
         ("IMAGE_MAX_DIM=100", "must be multiples of 64"),
+        ("NUM_CLASSES=3", r"is 3 \(background included\), the weights have 4"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(folder: Path, config: str, said: str) -> None:
@@ -107,6 +110,17 @@ def test_settings_that_make_no_sense_are_refused(folder: Path, config: str, said
 def test_names_are_asked_for_and_counted(folder: Path) -> None:
     with pytest.raises(UsageError, match="3 classes and does not name them; give --names"):
         matterport.convert(small(folder, names=None))
+    config = folder / "balloon.py"
+    added = "IMAGE_MIN_DIM = IMAGE_MAX_DIM = 64\n" + "".join(
+        f"self.add_class('balloon', {number}, '{name}')\n"
+        for number, name in ((2, "kite"), (1, "jug"))
+    )
+    config.write_text(added)
+    with pytest.raises(UsageError, match=r"3 classes, but 2 are named \(jug, kite: .* adds them"):
+        matterport.convert(small(folder, names=None, config=str(config)))
+    config.write_text(f"{added}self.add_class('balloon', 3, 'cup')\n")
+    metadata = matterport.convert(small(folder, names=None, config=str(config))).metadata
+    assert (metadata.names, metadata.licence) == (("jug", "kite", "cup"), "unknown")
 
 
 def test_anchors_are_normalised_by_level_row_column_and_ratio() -> None:

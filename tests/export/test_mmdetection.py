@@ -193,7 +193,7 @@ def test_without_a_configuration_the_usual_one_is_taken_and_said(tmp_path: Path)
     assert "anchors of 32 64 128 256 512 pixels" in said and "give training's with --config" in said
     # Names of a data set that it was not trained on, as of a configuration that was taken over.
     other = checkpoint(tmp_path / "b.pth", CLASSES=("a", "b"))
-    with pytest.raises(UsageError, match="does not name them"):
+    with pytest.raises(UsageError, match=r"3 classes, but 2 are named \(a, b: the file names them"):
         mmdetection.convert(Request(other))
     config = tmp_path / "config.py"
     config.write_text(THIRD)
@@ -218,6 +218,27 @@ def test_pictures_are_resized_as_what_is_tested_with_says(step: str, size: tuple
     text = f"{THIRD}\ntest_dataloader = dict(dataset=dict(pipeline=[{step}]))\n"
     found = by_name(parsed(text, "a.py"), "a.py")["INPUT"]
     assert (found["MIN_SIZE_TEST"], found["MAX_SIZE_TEST"]) == size
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted"),
+    [
+        ("dict(type='Normalize'), dict(type='Pad', size_divisor=64, pad_val=dict(img=0))", 64),
+        ("dict(type='Normalize'), dict(type='Collect')", 1),
+        ("dict(type='Collect')", None),
+        ("dict(type='Normalize'), dict(type='Pad', size=(9, 9))", r"Pad\.size is \[9, 9\]"),
+        ("dict(type='Normalize'), dict(type='Pad', pad_val=dict(img=114))", "pad_val is 114"),
+        ("dict(type='Pad', size_divisor=32), dict(type='Normalize')", "before they are normalised"),
+    ],
+)
+def test_the_second_edition_pads_in_a_step(steps: str, wanted: int | str | None) -> None:
+    text = f"model = dict(type='MaskRCNN')\ntest_pipeline = [dict(type='A', transforms=[{steps}])]"
+    if isinstance(wanted, str):
+        with pytest.raises(UsageError, match=wanted):
+            by_name(parsed(text, "a.py"), "a.py")
+    else:
+        found = by_name(parsed(text, "a.py"), "a.py")["INPUT"]
+        assert found.get("SIZE_DIVISIBILITY") == wanted
 
 
 def test_what_an_average_is_of_is_left_out(tmp_path: Path) -> None:
@@ -261,6 +282,8 @@ def test_what_an_average_is_of_is_left_out(tmp_path: Path) -> None:
             "'carafe'; only deconv",
         ),
         ("iou_threshold=0.4", "iou_threshold=0.4, class_agnostic=True", "class_agnostic is True"),
+        ("bgr_to_rgb=False,", "bgr_to_rgb=False, pad_value=9,", "pad_value is 9"),
+        ("keep_ratio=True)", "keep_ratio=True), dict(type='Pad', size=(9, 9))", "before they are"),
         ("model = dict(", "with read_base():\n    from a import *\nmodel = dict(", "read_base"),
         ("anchor_generator=dict", "anchor_scales=[8], anchor_generator=dict", "MMDetection 1"),
         ("backend_args = None", "_base_ = './a.py'", "builds on others"),
@@ -311,8 +334,10 @@ def test_its_files_are_told_from_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_answers_as_the_network(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path / "a.pth", theirs(calm()), CLASSES=("a", "b", "c"), cfg=THIRD)
+@pytest.mark.parametrize("divisor", [1, 32, 64])
+def test_the_file_answers_as_the_network(tmp_path: Path, divisor: int) -> None:
+    told = THIRD.replace("divisor=32", f"divisor={divisor}")
+    path = checkpoint(tmp_path / "a.pth", theirs(calm()), CLASSES=("a", "b", "c"), cfg=told)
     request = Request(path, exact=True)
     converted = mmdetection.convert(request)
     found, expected = answers_of(
@@ -449,13 +474,17 @@ def decoded(boxes: Any, deltas: Any, deviations: tuple[float, ...], shape: tuple
     return found.clamp(min=0).minimum(torch.tensor([width, height, width, height]))
 
 
-def test_it_answers_as_the_same_steps_written_down_once_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("divisor", "edges"), [(32, (96, 160)), (1, (96, 131)), (64, (128, 192))])
+def test_it_answers_as_the_same_steps_written_down_once_more(
+    tmp_path: Path, divisor: int, edges: tuple[int, int]
+) -> None:
     weights = theirs(calm())
-    path = checkpoint(tmp_path / "a.pth", weights, CLASSES=("a", "b", "c"), cfg=THIRD)
+    told = THIRD.replace("divisor=32", f"divisor={divisor}")
+    path = checkpoint(tmp_path / "a.pth", weights, CLASSES=("a", "b", "c"), cfg=told)
     image = picture(96, 131)
     bgr = torch.from_numpy(image[..., ::-1].copy()).float().permute(0, 3, 1, 2)
     given = bgr - torch.tensor([103.53, 116.28, 123.675]).reshape(1, 3, 1, 1)
-    given = torch.nn.functional.pad(given, (0, 160 - 131, 0, 0))
+    given = torch.nn.functional.pad(given, (0, edges[1] - 131, 0, edges[0] - 96))
     with torch.no_grad():
         expected = [one.numpy() for one in Plain(weights)(given, 96, 131)]
         form = mmdetection.convert(Request(path)).module.eval()

@@ -170,6 +170,28 @@ def test_what_a_network_cannot_be_is_told_by_the_files_own_name(tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_pictures_need_not_be_padded(tmp_path: Path) -> None:
+    """Of maps of 7 cells and of 4, which were enlarged to 8, the file had no sum and failed."""
+
+    def network(anchors: int, **body: Any) -> Any:
+        torch.manual_seed(0)
+        maps = backbones.resnet_fpn_backbone(backbone_name="resnet18", weights=None, **body)
+        sizes = tuple((16 * 2**level,) for level in range(anchors))
+        made = AnchorGenerator(sizes, ((0.5, 1.0),) * anchors)
+        return small_headed(maps, made, size_divisible=1).eval()
+
+    spreading = spread(network(5), short=96, long=160, background=2.0)
+    onnx.save(convert(spreading, names=("a", "b")), str(tmp_path / "a.onnx"))
+    picture = np.ascontiguousarray(pictures()[0][:, :471])
+    theirs = TorchvisionOrigin(spreading, ("a", "b"))(picture)
+    ours = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.05)(picture)
+    assert len(ours) == len(theirs) > 0
+    np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=0.05)
+    with pytest.raises(UsageError, match=r"size_divisible is 1, .*; only multiples of 16"):
+        convert(network(3, returned_layers=[1, 3]), names=("a", "b"))
+
+
+@pytest.mark.slow
 def test_a_fixed_size_and_its_margin_are_the_models_own(tmp_path: Path) -> None:
     """Pictures were scaled by their shorter edge, to 800 pixels, whatever the model had learnt."""
     network = spread(mobile(fixed_size=(160, 96), size_divisible=64), background=2.0)

@@ -80,7 +80,24 @@ def test_sizes_follow_the_name_or_the_request(tmp_path: Path) -> None:
     assert config_of(path, size="550x550").scales == (24, 48, 96, 192, 384)
     with pytest.raises(UsageError, match="input is square"):
         config_of(path, size="640x384")
-    assert config_of(path, config="yolact_resnet50_pascal_config").square is False
+    pascal = config_of(path, config="yolact_resnet50_pascal_config")
+    assert (pascal.square, pascal.edge) == (False, 550)
+    for wrong in ("yolact_cells", "yolact_base_config.py", "base"):
+        with pytest.raises(UsageError, match="none of YOLACT's published configurations"):
+            config_of(path, config=wrong)
+
+
+def test_names_are_told_by_a_published_name_of_file_or_configuration(tmp_path: Path) -> None:
+    arrays = made.yolact(classes=80)
+    for name in ("Yolact_Base_54_800000.pth", "yolact_im400_54_800000 (1).pth"):
+        found = yolact.convert(Request(made.write_torch(tmp_path / name, arrays)))
+        assert found.metadata.names[0] == "person" and found.metadata.licence == "MIT"
+    path = made.write_torch(tmp_path / "weights.pth", arrays)
+    found = yolact.convert(Request(path, config="yolact_im700"))
+    assert found.metadata.names[0] == "person" and found.metadata.licence == "unknown"
+    assert any("input of 700 pixels" in one and "is yolact_im700" in one for one in found.assumed)
+    with pytest.raises(UsageError, match=r"80 classes and does not name them; .* --names coco"):
+        yolact.convert(Request(path))
 
 
 def test_what_the_original_deletes_is_left_out(tmp_path: Path) -> None:

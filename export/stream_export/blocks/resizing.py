@@ -123,7 +123,7 @@ def shortest_edge_onnx(planes: FLOAT, shortest: int, longest: int) -> tuple[INT6
 
 
 @torch.library.custom_op("stream::upsample_like", mutates_args=())
-def upsample_like(coarse: Tensor, fine: Tensor, factor: int) -> Tensor:
+def upsample_like(coarse: Tensor, fine: Tensor, factor: int, cut: bool = False) -> Tensor:
     """Nearest-neighbour upsampling of a pyramid level to the one below it.
 
     The output has the finer map's size by construction, which spares the exporter the proof, and
@@ -131,21 +131,23 @@ def upsample_like(coarse: Tensor, fine: Tensor, factor: int) -> Tensor:
 
     Args:
         coarse: float32 [1, C, H, W].
-        fine: float32 [1, D, factor * H, factor * W].
+        fine: float32 [1, D, factor * H, factor * W]; with `cut` a row or a column may be missing.
         factor: how much larger the finer map is.
+        cut: whether the finer map may be smaller by less than the factor, which is 2 then: of a
+            map that is not divided evenly, ONNX's Resize makes one that is too large.
 
     Returns:
-        float32 [1, C, factor * H, factor * W].
+        float32 [1, C, h, w], h and w being those of `fine`.
     """
     return nn.functional.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
 
 
 @upsample_like.register_fake
-def _(coarse: Tensor, fine: Tensor, factor: int) -> Tensor:
+def _(coarse: Tensor, fine: Tensor, factor: int, cut: bool = False) -> Tensor:
     return coarse.new_empty((*coarse.shape[:2], *fine.shape[-2:]))
 
 
-def upsample_like_onnx(coarse: FLOAT, fine: FLOAT, factor: int) -> FLOAT:
+def upsample_like_onnx(coarse: FLOAT, fine: FLOAT, factor: int, cut: bool = False) -> FLOAT:
     """The same in ONNX."""
     upsampled: FLOAT = op.Resize(
         coarse,
@@ -155,4 +157,8 @@ def upsample_like_onnx(coarse: FLOAT, fine: FLOAT, factor: int) -> FLOAT:
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
-    return upsampled
+    if not cut:
+        return upsampled
+    size, axes = op.Shape(fine, start=2, end=4), op.Constant(value_ints=[2, 3])
+    kept: FLOAT = op.Slice(upsampled, op.Constant(value_ints=[0, 0]), size, axes)
+    return kept

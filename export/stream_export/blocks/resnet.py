@@ -156,23 +156,25 @@ class ResNet(nn.Module):
 class Pyramid(nn.Module):
     """A feature pyramid: 1x1 laterals, nearest upsampling by 2, addition, 3x3 (FPN, figure 3)."""
 
-    def __init__(self, inputs: Sequence[int], channels: int) -> None:
+    def __init__(self, inputs: Sequence[int], channels: int, *, uneven: bool = False) -> None:
         """Sets up.
 
         Args:
             inputs: channels of the maps, finest first.
             channels: of every level out.
+            uneven: whether a map may have a row or column less than twice those of the next.
         """
         super().__init__()
+        self.uneven = uneven
         self.laterals = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in inputs)
         self.outputs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in inputs)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Per level float32 [1, C, H, W], finest first, each half the size of the one before."""
+        """Per level float32 [1, C, H, W], finest first, each half as large as the one before."""
         inner = self.laterals[-1](maps[-1])
         levels = [self.outputs[-1](inner)]
         for number in range(len(maps) - 2, -1, -1):
             lateral = self.laterals[number](maps[number])
-            inner = lateral + torch.ops.stream.upsample_like(inner, lateral, 2)
+            inner = lateral + torch.ops.stream.upsample_like(inner, lateral, 2, self.uneven)
             levels.insert(0, self.outputs[number](inner))
         return levels

@@ -30,6 +30,7 @@ _FIXED: dict[str, tuple[object, ...]] = {
     "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlignV2", "ROIAlign"),
     "MODEL.ROI_MASK_HEAD.POOLER_TYPE": ("ROIAlignV2", "ROIAlign"),
     "INPUT.FORMAT": ("BGR", "RGB"),
+    "model.backbone.square_pad": (0,),
 }
 
 # What of the body's maps is looked at, and whether its last stage dilates.
@@ -111,6 +112,7 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
         mean=colours(weights, settings, "mean", defaults.mean),
         deviation=colours(weights, settings, "std", defaults.deviation),
         order="rgb" if settings.get("INPUT.FORMAT", "BGR") == "RGB" else "bgr",
+        multiple_of=settings.whole("INPUT.SIZE_DIVISIBILITY", 32) if fpn else 1,
         anchor_sizes=_sizes(weights, settings, defaults),
         ratios=_ratios(settings, defaults),
         hidden=_proposal_channels(weights),

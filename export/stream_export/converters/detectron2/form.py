@@ -46,6 +46,7 @@ class RcnnConfig:
         mean: subtracted from pixels of 0..255, in the order of `order`.
         deviation: divided by.
         order: of the colour channels.
+        multiple_of: pictures are padded up to a multiple of this, with zeros after normalisation.
         anchor_sizes: square roots of areas, per level.
         ratios: heights per width.
         hidden: channels of the proposal network's 3x3 convolutions.
@@ -86,6 +87,7 @@ class RcnnConfig:
     mean: tuple[float, ...] = (103.53, 116.28, 123.675)
     deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
     order: Literal["rgb", "bgr"] = "bgr"
+    multiple_of: int = 32
     anchor_sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     hidden: tuple[int, ...] = (256,)
@@ -135,7 +137,7 @@ class RcnnForm(nn.Module):
             config.deviation,
             divisor=1.0,
             channels=config.order,
-            multiple_of=32 if fpn else 1,
+            multiple_of=config.multiple_of,
         )
         self.body = ResNet(
             config.counts[:3] if config.body == "c4" else config.counts,
@@ -148,7 +150,8 @@ class RcnnForm(nn.Module):
             deformable=config.deformable,
         )
         stages = [config.outputs * 2**number for number in range(len(self.body.stages))]
-        self.pyramid = Pyramid(stages, config.channels) if fpn else None
+        uneven = config.multiple_of % 32 != 0
+        self.pyramid = Pyramid(stages, config.channels, uneven=uneven) if fpn else None
         channels = config.channels if fpn else stages[-1]
         self.proposer = _Proposer(channels, config)
         self.proposals = Proposals(

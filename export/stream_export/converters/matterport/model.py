@@ -17,7 +17,7 @@ from stream_export.checkpoints.keras import read_keras
 from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request
 from stream_export.converters.matterport.form import MatterportConfig, MatterportForm
-from stream_export.converters.matterport.settings import settings_for
+from stream_export.converters.matterport.settings import classes_in, settings_for
 from stream_export.names import data_set, names_for
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ def configure(
         classes=weights.shape("mrcnn_class_logits.weight")[0],
         mask_channels=weights.shape("mrcnn_mask_conv1.weight")[0],
     )
+    told = given.pop("classes", found.classes)
+    # One is what is to be overridden, the background alone.
+    if told not in (found.classes, 1):
+        raise UsageError(
+            f"{weights.path}: NUM_CLASSES is {told} (background included), the weights have "
+            f"{found.classes}; the configuration belongs to another model"
+        )
     found = dataclasses.replace(found, **given)
     # The maximum has the last word in the original too.
     found = dataclasses.replace(found, shortest=min(found.shortest, found.longest))
@@ -188,8 +195,10 @@ def convert(request: Request) -> Converted:
         proposals_before=request.proposals or config.proposals_before,
         proposals_after=min(request.proposals or 10**6, config.proposals_after),
     )
-    told = None
-    if named := data_set(request.checkpoint.stem):
+    told: tuple[str | tuple[str, ...], str] | None = None
+    if added := classes_in(request.config):
+        told = (added, f"{request.config} adds them")
+    elif named := data_set(request.checkpoint.stem):
         told = (named, f"the file is called {request.checkpoint.name}")
     names, source = names_for(request.checkpoint, config.classes - 1, request.names, told)
     native = request.exact and resize.mode == "shortest_edge"
@@ -206,7 +215,7 @@ def convert(request: Request) -> Converted:
     with torch.no_grad():
         fill(form, weights)
     weights.refuse_unused(request.ignore)
-    coco = request.names is None
+    coco = request.names is None and source.startswith("coco's")
     metadata = Metadata(
         names=names,
         resize=Resize("native") if native else resize,
@@ -217,6 +226,7 @@ def convert(request: Request) -> Converted:
         training_data="COCO train2014" if coco else "unknown",
     )
     given = settings_for(request.config, request.settings)
+    given.pop("classes", None)
     read = [f"{len(weights)} weights of {request.checkpoint}", f"class names {source}"]
     if given:
         read.append("settings: " + ", ".join(f"{name} {value}" for name, value in given.items()))

@@ -35,6 +35,7 @@ SETTINGS = {
     "DETECTION_MIN_CONFIDENCE": "score",
     "DETECTION_NMS_THRESHOLD": "iou",
     "DETECTION_MAX_INSTANCES": "detections",
+    "NUM_CLASSES": "classes",
 }
 _FIXED = {"IMAGE_RESIZE_MODE": "square", "RPN_ANCHOR_STRIDE": 1, "IMAGE_CHANNEL_COUNT": 3}
 _NAMES = {*SETTINGS, *_FIXED}
@@ -134,7 +135,8 @@ def _from_python(tree: ast.Module, path: Path) -> Iterator[tuple[str, Setting]]:
                     known[name] = _evaluated(given, known)
                 except (_Unknown, ArithmeticError, TypeError, ValueError):
                     known.pop(name, None)
-                    if name in _NAMES:
+                    # What counts a list of names; the weights tell too.
+                    if name in _NAMES - {"NUM_CLASSES"}:
                         raise UsageError(
                             f"{path}: line {node.lineno}: the value of {name} cannot be read "
                             f"without running the file; give it with --set {name}=VALUE instead"
@@ -206,6 +208,32 @@ def _value(name: str, text: str) -> Setting:
         return ast.literal_eval(inner)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return inner
+
+
+def classes_in(config: str | None) -> tuple[str, ...]:
+    """The classes that a configuration in Python adds to its data set, 1 being the first.
+
+    Returns:
+        Their names in the order of their numbers; empty where there are none, or a number lacks.
+    """
+    if config is None or not _is_file(config):
+        return ()
+    try:
+        tree = ast.parse(Path(config).read_text(encoding="utf-8-sig"))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    found: dict[int, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_class":
+            told = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            match told:
+                case [str(), int(number), str(name)]:
+                    if found.setdefault(number, name) != name:
+                        return ()
+                case _:
+                    return ()
+    numbers = range(1, len(found) + 1)
+    return tuple(found[one] for one in numbers) if set(found) == set(numbers) else ()
 
 
 def _checked(given: dict[str, Setting]) -> dict[str, Setting]:

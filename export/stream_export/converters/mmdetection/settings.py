@@ -106,6 +106,7 @@ def by_name(found: Nested, source: str) -> Nested:
     return _merged(
         _colours(found, source),
         {"INPUT": _size(found, source)},
+        {"INPUT": _padding(found, source)},
         {"MODEL": {"RESNETS": {"STRIDE_IN_1X1": _part(model, "backbone").get("style") == "caffe"}}},
         _anchors(rpn, source),
         _pooled(heads, source),
@@ -157,7 +158,7 @@ def _layers(model: Nested, source: str) -> None:
 
 def _colours(found: Nested, source: str) -> Nested:
     """Of the third edition's preprocessor, else of the second one's normalisation."""
-    told = _part(found["model"], "data_preprocessor") or _part(found, "data_preprocessor")
+    told = _preprocessor(found)
     rgb = told.get("bgr_to_rgb", False)
     if not told:
         told = _part(found, "img_norm_cfg") or next(_steps(found, ("Normalize",)), {})
@@ -186,6 +187,38 @@ def _size(found: Nested, source: str) -> Nested:
                 )
             return {"MIN_SIZE_TEST": min(size), "MAX_SIZE_TEST": max(size)}
     return {}
+
+
+def _padding(found: Nested, source: str) -> Nested:
+    """What pictures' edges are padded up to a multiple of, as the network sees these zeros.
+
+    Raises:
+        UsageError: they are padded in another way.
+    """
+    told = _preprocessor(found)
+    steps = list(_steps(found, ("Normalize", "Pad")))
+    # The third edition normalises behind all steps.
+    if any(_kind(one) == "Pad" for one in (steps if told else steps[:1])):
+        raise UsageError(
+            f"{source}: pictures are padded (Pad in the pipeline) before they are normalised, "
+            "which is not supported, as the network sees no zeros there"
+        )
+    if told:
+        _only(told, source, "model.data_preprocessor", pad_value=(0,))
+        return {"SIZE_DIVISIBILITY": told.get("pad_size_divisor", 1)}
+    made: Nested = {"SIZE_DIVISIBILITY": 1} if steps else {}
+    for pad in steps[1:]:
+        _only(pad, source, "Pad", size=(None,), pad_to_square=(False,))
+        value = pad.get("pad_val", 0)
+        value = value.get("img", 0) if isinstance(value, dict) else value
+        _only({"pad_val": value}, source, "Pad", pad_val=(0, [0, 0, 0]))
+        made["SIZE_DIVISIBILITY"] = pad.get("size_divisor", 1)
+    return made
+
+
+def _preprocessor(found: Nested) -> Nested:
+    """The third edition's, where there is one."""
+    return _part(found["model"], "data_preprocessor") or _part(found, "data_preprocessor")
 
 
 def _anchors(rpn: Nested, source: str) -> Nested:

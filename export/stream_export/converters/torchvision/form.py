@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from stream.errors import UsageError
 from stream_export.blocks import (
     AnchorGrid,
     BoxDecoder,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torchvision.models.detection.backbone_utils import BackboneWithFPN
     from torchvision.ops import MultiScaleRoIAlign
 
-_COARSEST = 32
-"""Pixels of the coarsest cells that a backbone of torchvision's has."""
+_BLANK = 256
+"""Pixels along the edge of a picture whose maps tell strides; a backbone's coarsest are 32."""
 
 
 class TorchvisionForm(nn.Module):
@@ -74,7 +74,7 @@ class TorchvisionForm(nn.Module):
             transform.image_std,
             multiple_of=int(transform.size_divisible),
         )
-        self.features = _Features(model.backbone)
+        self.features = _Features(model.backbone, int(transform.size_divisible))
         self.rpn_head = rpn.head
         self.proposals = Proposals(
             [AnchorGrid(cells.clone()) for cells in rpn.anchor_generator.cell_anchors],
@@ -85,7 +85,7 @@ class TorchvisionForm(nn.Module):
             score=rpn.score_thresh,
             decoder=BoxDecoder(rpn.box_coder.weights, rpn.box_coder.bbox_xform_clip),
         )
-        strides = self.features.probe(4 * math.lcm(int(transform.size_divisible), _COARSEST))
+        strides = self.features.probe()
         self.box_names, self.box_pool = _pool(heads.box_roi_pool, strides, tile=64)
         self.box_head = heads.box_head
         self.box_predictor = heads.box_predictor
@@ -145,20 +145,34 @@ class TorchvisionForm(nn.Module):
 class _Features(nn.Module):
     """A backbone's maps by name, with constant factors on an FPN's way down."""
 
-    def __init__(self, backbone: BackboneWithFPN) -> None:
+    def __init__(self, backbone: BackboneWithFPN, multiple_of: int) -> None:
         super().__init__()
+        self.multiple_of = multiple_of
         self.body = backbone.body if hasattr(backbone, "fpn") else backbone
         self.fpn = getattr(backbone, "fpn", None)
         self.factors: list[int] = []
+        self.uneven = False
 
-    def probe(self, edge: int) -> dict[str, int]:
-        """Finds each map's stride by running a blank picture of edge x edge pixels."""
-        image = torch.zeros(1, 3, edge, edge)
+    def probe(self) -> dict[str, int]:
+        """Finds each map's stride by running a blank picture.
+
+        Raises:
+            UsageError: maps are of sizes that cannot be told beforehand.
+        """
+        image = torch.zeros(1, 3, _BLANK, _BLANK)
         with torch.no_grad():
             if self.fpn is not None:
                 sizes = [maps.shape[-1] for maps in self.body(image).values()]
                 self.factors = [round(fine / coarse) for fine, coarse in itertools.pairwise(sizes)]
-            return {name: round(edge / maps.shape[-1]) for name, maps in self(image).items()}
+                coarsest = round(_BLANK / sizes[-1])
+                self.uneven = self.multiple_of % coarsest != 0
+                if self.uneven and not {1, 2}.issuperset(self.factors):
+                    raise UsageError(
+                        f"size_divisible is {self.multiple_of}, and the FPN enlarges by "
+                        f"{max(self.factors)}, so that maps would not fit each other; only "
+                        f"multiples of {coarsest} are supported"
+                    )
+            return {name: round(_BLANK / maps.shape[-1]) for name, maps in self(image).items()}
 
     def forward(self, planes: Tensor) -> dict[str, Tensor]:
         maps = self.body(planes)
@@ -172,7 +186,9 @@ class _Features(nn.Module):
         for level in range(len(inputs) - 2, -1, -1):
             lateral = self.fpn.inner_blocks[level](inputs[level])
             if self.factors[level] != 1:
-                inner = torch.ops.stream.upsample_like(inner, lateral, self.factors[level])
+                inner = torch.ops.stream.upsample_like(
+                    inner, lateral, self.factors[level], self.uneven
+                )
             inner = lateral + inner
             outputs.insert(0, self.fpn.layer_blocks[level](inner))
         if self.fpn.extra_blocks is not None:

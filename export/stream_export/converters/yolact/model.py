@@ -31,7 +31,11 @@ _PLUS_STEPS = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 _HARMLESS = r"num_batches_tracked$|^semantic_seg_conv\."
 """Counters, and a layer that only training has a use for."""
 
-_PUBLISHED = r"yolact_(plus_)?(base|resnet50|darknet53|im400|im700)_\d+_\d+"
+_COCO = r"yolact_(base|resnet50|darknet53|im400|im700|plus_base|plus_resnet50)"
+"""Published configurations for COCO's 80 classes."""
+
+_SAVED = _COCO + r"_\d+_\d+(_interrupt)?( ?\(\d+\))?"
+"""What their weights are called, which end in epoch and iteration; browsers count copies."""
 
 
 def read_weights(path: Path, key: str | None = None) -> Weights:
@@ -62,13 +66,8 @@ def configure(weights: Weights, request: Request) -> YolactConfig:
     counts = _counts(weights, darknet)
     deformable = () if darknet else _deformable(weights, counts)
     settings = _settings(request)
-    title = f"{request.config or ''} {weights.path.stem}".lower()
-    if request.config is not None and not re.match(r"yolact\w*$", request.config.lower()):
-        raise UsageError(
-            f"--config {request.config}: give the name of one of YOLACT's configurations, such as "
-            "yolact_resnet50_pascal_config"
-        )
-    pascal = "pascal" in title
+    title = _title(request)
+    pascal = re.search(r"(?<![a-z])pascal(?![a-z])", title) is not None
     edge = _edge(request, title)
     anchors, rest = divmod(weights.shape("prediction_layers.0.bbox_layer.weight")[0], 4)
     # YOLACT++ has nine anchors per cell that are not square.
@@ -137,6 +136,24 @@ def _deformable(
     )
 
 
+def _title(request: Request) -> str:
+    """The configuration's name, or else the file's, in which its own writes the former.
+
+    Raises:
+        UsageError: there is no such configuration.
+    """
+    if request.config is None:
+        return request.checkpoint.stem.lower()
+    name = request.config.lower().removesuffix("_config")
+    if not re.fullmatch(rf"{_COCO}|yolact_resnet50_pascal", name):
+        raise UsageError(
+            f"--config {request.config}: it is none of YOLACT's published configurations, such as "
+            "yolact_base_config or yolact_resnet50_pascal_config; what another one says goes with "
+            "--size (max_size) and --set scales=[24,48,96,192,384] (pred_scales)"
+        )
+    return name
+
+
 def _edge(request: Request, title: str) -> int:
     if request.size is not None:
         found = re.fullmatch(r"(\d+)(?:[xX/](\d+))?", request.size)
@@ -146,7 +163,7 @@ def _edge(request: Request, title: str) -> int:
                 f"--size {request.size}: YOLACT's input is square; give its edge, such as 550x550"
             )
         return edge
-    named = re.search(r"im(\d{3})", title)
+    named = re.search(r"(?<![a-z])im([1-9]\d\d)(?!\d)", title)
     return int(named[1]) if named else 550
 
 
@@ -231,9 +248,13 @@ def convert(request: Request) -> Converted:
     form = YolactForm(config)
     fill(form, weights)
     weights.refuse_unused(request.ignore, _HARMLESS)
-    told = None
-    if re.fullmatch(_PUBLISHED, request.checkpoint.stem):
-        told = ("coco", f"the file is called {request.checkpoint.name}")
+    title = _title(request)
+    called = (
+        f"the configuration is {request.config}"
+        if request.config
+        else f"the file is called {request.checkpoint.name}"
+    )
+    told = ("coco", called) if re.fullmatch(_COCO if request.config else _SAVED, title) else None
     names, source = names_for(request.checkpoint, config.classes, request.names, told)
     edge = config.edge
     resize = (
@@ -241,7 +262,7 @@ def convert(request: Request) -> Converted:
         if config.native
         else Resize("stretch", width=edge, height=edge, interpolation="bilinear")
     )
-    published = told is not None and "coco's" in source
+    published = told is not None and request.config is None and "coco's" in source
     body = "Darknet-53" if config.backbone == "darknet" else f"R-{3 * sum(config.counts) + 2}"
     metadata = Metadata(
         names=names,
@@ -254,6 +275,8 @@ def convert(request: Request) -> Converted:
     # A native picture may have any size, only not the network's own, which would look constant.
     height, width = (480, 640) if config.native else (edge, edge)
     sizes = " ".join(f"{one:g}" for one in config.scales)
+    # Names that tell the input's edge or the anchors; of others the usual ones are taken.
+    why = called if re.search(r"yolact_|im\d|pascal", title) else "weights do not tell"
     kind = "square" if config.square else "of three shapes"
     return Converted(
         form,
@@ -265,7 +288,7 @@ def convert(request: Request) -> Converted:
         read=(f"{len(weights)} weights of {request.checkpoint}", f"class names {source}"),
         assumed=(
             *weights.assumed,
-            f"an input of {edge} pixels, anchors of {sizes} pixels, {kind} (weights do not tell; "
+            f"an input of {edge} pixels, anchors of {sizes} pixels, {kind} ({why}; "
             "--size, --config NAME, --set scales=..., --set use_square_anchors=...)",
         ),
     )
