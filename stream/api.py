@@ -16,17 +16,16 @@ from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import SegmentedFrame, VideoInfo
 from stream.plans.asked import grouped, in_python, plan_of, suited, with_keywords
+from stream.run.callers import are_numbered, said_of
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
 from stream.run.setup import (
     Prepared,
-    are_numbered,
     execute,
     has_pictures,
     is_live,
     prepared,
-    said_of,
 )
 from stream.run.unused import refuse_unpainted, unheeded
 from stream.settings.groups import shown
@@ -104,6 +103,8 @@ class Video(OnlyNamed):
 
     def _frames(self) -> Generator[SegmentedFrame, None, None]:
         self._home.check(f"the video {self.info.name!r}")
+        if self._ready is None and not self._begun:
+            raise UsageError(f"the video {self.info.name!r} is closed; open it again")
         if self._ready is None or self._begun:
             raise UsageError(
                 "a video is iterated once; open it again, or keep iter(video) to go on where a "

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import FrozenInstanceError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stream.settings.likeness import nearest
+
+T = TypeVar("T")
+
+
+def unchanging(kind: type[T]) -> type[T]:
+    """A frozen dataclass with slots that says so where any attribute is set or deleted.
+
+    Python 3.11's own words about one that is no field are about `super`.
+    """
+
+    def refuse(self: object, name: str, *_: object) -> None:
+        if name in _names(kind):
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        raise FrozenInstanceError(f"{kind.__name__} keeps what it has: there is no {name!r} to set")
+
+    changed: Any = kind
+    changed.__setattr__ = changed.__delattr__ = refuse
+    return kind
 
 
 class OnlyNamed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.attributes import unchanging
 from stream.objects import rle
 from stream.objects.detections import from_supervision, to_supervision
 from stream.objects.instance import Instance, same
@@ -38,6 +39,7 @@ UNSURE = 0.3
 """Down to which share of the threshold something counts as unsure; `docs/privacy.md` has why."""
 
 
+@unchanging
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Instances:
     """Detections of one picture, in that picture's pixels, best first.

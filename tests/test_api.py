@@ -260,6 +260,10 @@ def test_leaving_in_any_way_leaves_nothing_behind(bright):
     with pytest.raises(UsageError, match="iterated once"):
         next(iter(video))
     assert Path(video.info.name)
+    unused = stream.open(pictures(), segmenter=bright)
+    unused.close()
+    with pytest.raises(UsageError, match="is closed; open it again"):
+        list(unused)
 
 
 def test_several_threads_take_from_one_video(bright):
@@ -322,6 +326,21 @@ def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp
         put(list)
     with pytest.raises(UsageError, match=r"instances of a picture of \(5, 7\) .* into a frame of"):
         put(lambda found: replace(found, picture_size=(5, 7)))
+
+    def rgb_of(frame):
+        return av.VideoFrame.from_ndarray(frame.rgb(), format="rgb24")
+
+    for made, words in (
+        (lambda frame: frame.rgb(), "an? ndarray into frame.image, which takes an av.VideoFrame"),
+        (rgb_of, "in rgb24 into frame.image, which takes planar YUV"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            stream.process(
+                pictures(),
+                tmp_path / "b.mp4",
+                segmenter=bright,
+                on_frame=lambda frame, made=made: setattr(frame, "image", made(frame)),
+            )
 
     def spoilt(found):
         found.scores[...] = np.inf

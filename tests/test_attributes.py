@@ -52,3 +52,16 @@ def test_classes_that_are_derived_may_have_their_own() -> None:
     with pytest.raises(AttributeError, match=r"Ours has no 'tolled' to set; did you mean told\?"):
         ours.tolled = 3
     assert (ours.told, theirs.extra) == (1, 2)
+
+
+def test_what_was_found_keeps_what_it_has_and_says_so() -> None:
+    found = stream.Instances.from_full_masks(
+        np.ones((1, 4, 4), np.bool_), class_names=("dog",), picture_size=(4, 4)
+    )
+    for one in (found, found[0]):
+        with pytest.raises(AttributeError, match="there is no 'scoring' to set"):
+            one.scoring = 1  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match="cannot assign to field 'mask_threshold'"):
+            one.mask_threshold = 1
+        with pytest.raises(AttributeError, match="cannot assign to field 'mask_threshold'"):
+            del one.mask_threshold

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.attributes import unchanging
 from stream.objects import rle
 from stream.objects.outlines import Ring, rings
 from stream.roi import Window, paste_mask
@@ -42,6 +43,7 @@ class Shape(NamedTuple):
     rle: rle.Rle
 
 
+@unchanging
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Instance:
     """One object of a picture. Compares by value; arrays must be exactly the same.

@@ -312,5 +312,8 @@ def picked(index: object) -> slice | Array:
             told = f"{read.dtype} {list(read.shape)}"
         raise IndexError(f"a number, a slice, or a list of places or booleans picks, not {told}")
     if read.dtype.kind == "b" and not read.ndim:
-        raise IndexError("one boolean picks nothing: give one for each, or a number")
+        raise IndexError(
+            "one boolean picks nothing: give one for each, as np.array(found.names) == 'dog', "
+            "or a number"
+        )
     return read

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from stream import sources, tracking
-from stream.errors import StreamError, UsageError
-from stream.frame import Frame, VideoInfo
-from stream.instances import Instances
+from stream.errors import StreamError
+from stream.frame import VideoInfo
 from stream.run.about import Told, about_of
 from stream.run.account import Account, plot_counts
+from stream.run.callers import are_numbered, with_instances
 from stream.run.controls import Controls
 from stream.run.counting import Counting
 from stream.run.cuts import Cuts
@@ -41,7 +39,6 @@ from stream.settings.count_options import CountOptions
 from stream.settings.options import PictureOptions
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
-from stream.wording.words import kind_with_article
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -190,7 +187,7 @@ def prepared(
         unseen = on_frame is not None or plan.counts != CountOptions()
         numbered = are_numbered(plan, info)
         seen = counting.after(
-            None if on_frame is None else _with_instances(on_frame, told, numbered=numbered)
+            None if on_frame is None else with_instances(on_frame, told, numbered=numbered)
         )
         run = put_together(source, schedule, outputs, told, seen, unseen=unseen)
         try:
@@ -198,80 +195,6 @@ def prepared(
         finally:
             if run.given_up:
                 stack.pop_all()  # all was told to let go, and what hangs is not waited for
-
-
-def are_numbered(plan: RunPlan, info: VideoInfo) -> bool:
-    """Whether objects of a source keep a number over time, as a plan has it."""
-    followed = plan.tracking
-    return followed.steady and followed.tracker != tracking.NONE and not info.pictures
-
-
-def said_of(frame: Frame, names: Sequence[str], *, numbered: bool) -> Instances:
-    """What a caller is told of a frame: nobody where nothing is known of it, as after a cut.
-
-    Args:
-        frame: on its way.
-        names: the classes that there are.
-        numbered: whether objects have numbers: where there are none, these are an empty array then.
-    """
-    found = frame.instances
-    if found is None:
-        found = Instances.empty(names, (frame.image.height, frame.image.width))
-    if numbered and not len(found) and found.track_ids is None:
-        found = found.with_tracks(np.zeros(0, np.int64))
-    return found
-
-
-def _with_instances(on_frame: OnFrame, told: Told, *, numbered: bool) -> OnFrame:
-    """Says that none are found where nothing is known of a frame, for as long as it is called."""
-    given = cast("Callable[[Frame], object]", on_frame)
-
-    def called(frame: Frame) -> None:
-        known = frame.instances is not None
-        told_of = frame.instances = said_of(frame, told.names, numbered=numbered)
-        answer = given(frame)
-        if isinstance(answer, Coroutine):
-            answer.close()
-            raise UsageError(
-                "on_frame is an `async def`, which nobody awaits here; give a plain function"
-            )
-        _check_found(frame)
-        if not known and frame.instances is told_of:
-            frame.instances = None
-
-    return called
-
-
-def _check_found(frame: Frame) -> None:
-    """Makes sure that what somebody's function left in a frame can be counted and painted.
-
-    Raises:
-        UsageError: it is no `Instances`, was found in a picture of another size, or has numbers
-            that nothing can be painted or written by.
-    """
-    found, size = frame.instances, (frame.image.height, frame.image.width)
-    if found is None:
-        return
-    if not isinstance(found, Instances):
-        raise UsageError(
-            f"on_frame put {kind_with_article(found)} into frame.instances, which takes an "
-            "Instances"
-        )
-    if found.picture_size != size:
-        raise UsageError(
-            f"on_frame put instances of a picture of {found.picture_size} (height, width) into a "
-            f"frame of {size}"
-        )
-    for name in ("boxes", "scores"):
-        if not np.isfinite(getattr(found, name)).all():
-            raise UsageError(f"on_frame put {name} into frame.instances that are no numbers")
-    if (found.boxes[:, 2:] < found.boxes[:, :2]).any():
-        raise UsageError(
-            "on_frame put boxes into frame.instances that end before they begin; a box is "
-            "x1, y1, x2, y2"
-        )
-    if found.track_ids is not None and (found.track_ids < 0).any():
-        raise UsageError("on_frame put track_ids below 0 into frame.instances")
 
 
 def put_together(
