@@ -43,10 +43,14 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
     from rich.text import Text
 
     print_line = common.results().print
-    line = f"{number} of {count}: {report.input} → {report.output}"
+    line = f"{number} of {count}: {report.input}"
+    # The window of a source that was never there was none.
+    line += f" → {report.output}" if report.output else ""
     if report.error is None:
         frames = counted(report.frames_out, "frame")
         line += f", {frames} in {report.seconds:.1f} s; {found_line(report)}"
+    else:
+        line += ", failed"
     print_line(Text(visible(line)))
     said = stopped(report)
     if said:

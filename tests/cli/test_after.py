@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from stream.cli import _common as common
-from stream.cli._after import advice, report_run, summary
+from stream.cli._after import advice, report_clip, report_run, summary
 from stream.run.figures import Counts, Outcome
 from stream.run.report import RunReport, run_report
 from stream.settings.options import ModelOptions
@@ -135,3 +135,14 @@ def test_of_footage_that_was_stopped_it_is_said_how_far_it_came(capsys):
     ):
         report_run(given, ModelOptions(), live=live)
         assert capsys.readouterr().err == said
+
+
+def test_of_several_runs_those_that_failed_say_so_and_what_there_is_of_them(capsys):
+    good = report(30, 30, 10)
+    for made, said in (
+        (replace(good, error="gone"), "in.mp4 → out.mp4, failed"),
+        (replace(good, error="gone", output=""), "in.mp4, failed"),
+        (good, "in.mp4 → out.mp4, 100 frames in"),
+    ):
+        report_clip(made, 2, 3, ModelOptions())
+        assert f"2 of 3: {said}" in capsys.readouterr().out.splitlines()[0]
