@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from stream.sinks._one_way import OneWay
@@ -14,6 +15,9 @@ from stream.system.apart import apart
 
 _WAITING = 256
 """Writes that wait for the process: some seconds of video. What comes then waits for room."""
+
+_LOOK = 0.02
+"""Seconds after which it is looked again whether a process has ended."""
 
 _GRACE = 1.0
 """Seconds for a process that does not end by itself to send the rest."""
@@ -113,6 +117,18 @@ class Pipe(OneWay):
         return len(data)
 
     # What the sink calls.
+
+    def answers(self) -> bool:
+        """Whether the receiver is there; waits until that is known, or for as long as its patience.
+
+        A process that has ended has found none.
+        """
+        until = time.monotonic() + self._patience
+        while not self.connected.wait(_LOOK) and not self.ended and time.monotonic() < until:
+            pass
+        if self.ended:
+            self._threads[1].join(_GRACE)  # it may have been there for a moment
+        return self.connected.is_set()
 
     def commit(self) -> None:
         """Lets the process send what it has and end.

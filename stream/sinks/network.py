@@ -105,6 +105,7 @@ class NetworkSink(Sink):
         self._not_before = 0.0
         self._since = 0.0
         self._missed = self._gone = 0
+        self._away = False
         self._started: tuple[float, Fraction] | None = None
         _check(target, options)
         _knock(target, self.name)
@@ -142,7 +143,7 @@ class NetworkSink(Sink):
         self._opening = now - self._origin < _OPENING
         pipe = self._connection.pipe
         if pipe.connected.is_set():
-            self._answered, self._ever = True, True
+            self._answered, self._ever, self._away = True, True, False
             self._wait = _FIRST_WAIT
             self._connection.begin_anew()
             return True
@@ -203,6 +204,7 @@ class NetworkSink(Sink):
         if not self._ever and self._tries >= _TRIES:
             raise SinkError(f"{self.name} cannot be sent to: {reason}")
         self._gone += self._answered
+        self._away |= self._answered
         self._answered, self._silent = False, reason
         self._not_before = self._clock() + self._wait
         _log.warning("%s: %s; trying again in %g s", self.name, reason, self._wait)
@@ -240,9 +242,8 @@ class NetworkSink(Sink):
             if silent and not self._ever:
                 raise SinkError(f"{self.name} cannot be sent to: {silent}")
             return
-        if not self._answered:
-            connection.pipe.connected.wait(PATIENCE)
-        there = connection.pipe.connected.is_set()
+        there = self._answered or connection.pipe.answers()
+        self._away &= not there
         reason = connection.pipe.reason
         try:
             if there:
@@ -277,7 +278,8 @@ class NetworkSink(Sink):
         found = list(self._said)
         if self._gone:
             times = "once" if self._gone == 1 else f"{self._gone} times"
-            found.append(f"{self.name} went away {times} and was connected to again")
+            back = "did not come back" if self._away else "was connected to again"
+            found.append(f"{self.name} went away {times} and {back}")
         if self._gone or self._missed > float(self._info.rate or 30):
             frames, verb = counted(self._missed, "frame"), "was" if self._missed == 1 else "were"
             found.append(f"{frames} {verb} not sent to {self.name}: it was not there")

@@ -178,6 +178,26 @@ def test_a_receiver_that_comes_back_gets_pictures_again(
 
 
 @pytest.mark.real_time
+def test_the_end_waits_for_no_receiver_that_went_away_and_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "_FIRST_WAIT", 0.1)
+    listener = Listener()
+    sink = NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, FAST)
+    try:
+        at = _send(sink, 0, lambda: len(listener.data) > 4_000)
+        listener.close()
+        _send(sink, at, lambda: sink._tries == 2)
+        assert sink._connection is not None
+        sink._connection.pipe._patience = 600.0
+        sink.close()
+        assert "went away once and did not come back" in " ".join(sink.remarks)
+    finally:
+        sink.abort()
+        listener.close()
+
+
+@pytest.mark.real_time
 def test_a_connection_that_is_lost_leaves_no_encoder_behind() -> None:
     """Each waited for Python's collector with its threads, as a receiver may go every minute."""
     listener = Listener()
