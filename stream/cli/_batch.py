@@ -21,6 +21,7 @@ from stream.wording.names import (
     below,
     name_of,
     namesakes,
+    numbered,
     refuse_unknown_words,
     unnumbered,
 )
@@ -192,8 +193,16 @@ def folder_of(text: str, results: int) -> Path:
     path = Path(text)
     if path.is_dir() or text.endswith(("/", "\\")):
         return path
+    from stream.sources.folders import PICTURE_ENDINGS
+
     if path.exists():
         raise UsageError(f"{path} is a file, but {_results(results)} need a folder")
+    if numbered(text) and path.suffix.lower() in PICTURE_ENDINGS:
+        own = path.parent / NAME / path.name
+        raise UsageError(
+            f"{path} is the pictures of one film, but here are {_results(results)}; give each a "
+            f"folder of its own: -o {own.as_posix()}"
+        )
     if _has_file_ending(path):
         raise UsageError(
             f"{path} has a file's ending, but {_results(results)} need a folder; name one, or end "

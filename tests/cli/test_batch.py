@@ -201,6 +201,7 @@ def test_videos_that_differ_in_their_ending_alone_have_results_of_their_own(take
         (["a.mp4", "b.MOV"], "out.json", "end it with a slash"),
         (["a.mp4", "b.MOV"], "xx.mp4", "end it with a slash"),
         (["sub"], "xx.3gp", "end it with a slash"),
+        (["a.mp4", "b.MOV"], "out/%05d.png", r"out/\{name\}/%05d.png"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(takes, inputs, output, words):
