@@ -79,6 +79,8 @@ def choose_format(
         raise UsageError(f"the encoder {choice.name} keeps no transparency")
     if not candidates:
         told = f" in {choice.formats[0]}" if len(choice.formats) == 1 else ""
+        if choice.asked and any(odd):
+            told += ", as a width or height is odd; libvpx-vp9 does (.webm)"
         raise UsageError(f"the encoder {choice.name} takes no pictures of this size{told}")
     if wanted in candidates:
         return wanted
@@ -112,21 +114,23 @@ def in_format(choice: EncoderChoice, asked: str | None, *, alpha: bool = False) 
     return replace(choice, formats=(asked,), asked=True)
 
 
-def unusual(encoder: str, used: str, ending: str) -> list[str]:
+def unusual(encoder: str, used: str, ending: str, *, odd: bool = False) -> list[str]:
     """What is to be said of pictures that many players do not show.
 
     Args:
         encoder: FFmpeg's name of it.
         used: the pixel format that it is given.
         ending: of the file.
+        odd: whether a width or height is odd, as H.264 has none in yuv420p.
     """
     if not encoder.startswith(("libx264", "h264_")) or ending not in _PLAYED:
         return []
     if used in _USUAL or VideoFormat(used).is_rgb:
         return []
+    way = ".webm with --pixel-format yuv420p, as a width or height is odd," if odd else ""
     return [
         f"the film is H.264 in {used}, which many players and browsers do not show: "
-        "--pixel-format yuv420p is shown by all"
+        f"{way or '--pixel-format yuv420p'} is shown by all"
     ]
 
 

@@ -226,7 +226,8 @@ def lost(
         )
     # Who has such a film of H.264 already, or asks for one, knows.
     if info.codec != "h264" and not choice.asked:
-        said += unusual(choice.name, pixel_format, ending)
+        odd = bool(info.width % 2 or info.height % 2)
+        said += unusual(choice.name, pixel_format, ending, odd=odd)
     return said
 
 

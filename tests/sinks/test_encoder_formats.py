@@ -107,7 +107,9 @@ def test_transparency_needs_a_format_that_has_it() -> None:
 
 def test_odd_sizes_are_refused_by_the_format_that_has_none() -> None:
     choice = in_format(choose_encoder("libx264", None, None), "yuv420p")
-    with pytest.raises(UsageError, match="no pictures of this size in yuv420p"):
+    with pytest.raises(
+        UsageError, match=r"no pictures of this size in yuv420p, .* odd; libvpx-vp9"
+    ):
         choose_format("yuv444p", choice, odd=(True, False))
 
 
@@ -125,3 +127,4 @@ def test_odd_sizes_are_refused_by_the_format_that_has_none() -> None:
 )
 def test_what_few_players_show_is_said(encoder: str, used: str, ending: str, said: bool) -> None:
     assert bool(unusual(encoder, used, ending)) == said
+    assert all(".webm" in one for one in unusual(encoder, used, ending, odd=True))
