@@ -18,36 +18,30 @@ relative to where the program runs, and `~` is the home folder.
 
 from __future__ import annotations
 
-import os.path
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from stream import sources
 from stream.disk.twins import Twins
 from stream.errors import ModelError, ProviderError, SourceError, UsageError
-from stream.plans.tables import NOT_HERE, OWN_KEYS, TABLES, home_of, with_keys
+from stream.plans.document import Document
+from stream.plans.tables import TABLES, home_of, with_keys
 from stream.plans.toml_lines import (
-    OWN_OUTPUTS,
     Place,
     at,
     line_of,
     not_toml,
     not_utf_8,
     place_in,
-    shown,
-    unfilled,
 )
 from stream.run.guard import refuse_beside_records
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.settings.fleet_options import FleetOptions
-from stream.settings.groups import Leaf, build, changed, leaves, read
+from stream.settings.groups import build, changed, leaves
 from stream.settings.likeness import nearest
-from stream.settings.option import Value
 from stream.settings.options import (
     CountOptions,
     InputOptions,
@@ -60,10 +54,7 @@ from stream.settings.options import (
 )
 from stream.settings.serve_options import ServeOptions
 from stream.types import TOML
-from stream.wording.addresses import clean
 from stream.wording.names import NAME, WINDOW, at_home, name_of, refuse_unknown_words
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +131,8 @@ def with_lines(path: Path, flags: Collection[str] = ()) -> Iterator[None]:
         raise
 
 
-class _Reader:
-    """Goes through a document once; every error names its line."""
-
-    def __init__(self, name: str, text: str, document: Mapping[str, TOML]) -> None:
-        self._name = name
-        self._text = text
-        self._document = document
+class _Reader(Document):
+    """Goes through a document once and makes its plans."""
 
     def plans(self) -> list[RunPlan]:
         known = [*TABLES, "source", "output"]
@@ -223,28 +209,6 @@ class _Reader:
                 f"{NAME} for the name of its source where that differs",
             )
 
-    def _tables(self, place: Place) -> Iterator[tuple[Place, Mapping[str, TOML]]]:
-        """The tables of a list of tables; a single table is a list of one."""
-        found = at(self._document, place)
-        if found is None:
-            return
-        name = ".".join(str(part) for part in place if isinstance(part, str))
-        if isinstance(found, dict):
-            yield place, found
-            return
-        tables = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        if not isinstance(found, list) or len(tables) < len(found):
-            raise self._error(place, f"{name} is a table: write [[{name}]] above its keys")
-        for index, table in enumerate(tables):
-            yield (*place, index), table
-
-    def _group(self, name: str, group: type[T]) -> T:
-        table = self._document.get(name, {})
-        if not isinstance(table, dict):
-            raise self._error((name,), f"{name} is a table: write [{name}] above its keys")
-        kind: type = group
-        return self._build((name,), group, self._values((name,), table, leaves(kind)))
-
     def _source(
         self, place: Place, table: Mapping[str, TOML]
     ) -> tuple[SourcePlan, str, list[_Output]]:
@@ -287,76 +251,6 @@ class _Reader:
             raise self._error((*place, "to"), f"to: {error}") from error
         picture = self._build(place, PictureOptions, given)
         return _Output(place, to, picture, self._build(place, OutputOptions, given))
-
-    def _text_of(self, place: Place, key: str, value: object) -> str:
-        if not isinstance(value, str):
-            raise self._error(place, f"{key} is a text in quotes, not {shown(value)}")
-        if not value or "\0" in value:
-            raise self._error(place, f"{key} is empty" if not value else f"{key} is no name")
-        return self._as_written(place, value)
-
-    def _as_written(self, place: Place, value: str) -> str:
-        """A path or an address, in which nothing stands that was meant to be something else."""
-        # What is there is meant, whatever it is called, and so is what begins with `./`.
-        if (variable := unfilled(value)) and not os.path.exists(at_home(value)):  # noqa: PTH110
-            raise self._error(
-                place,
-                f"{variable} would be a name like others, as no variables are filled in here; "
-                "write what it stands for (~ is the home folder), or ./ before a file so called",
-            )
-        return value
-
-    def _values(
-        self,
-        place: Place,
-        table: Mapping[str, TOML],
-        known: Mapping[str, Leaf],
-        others: Sequence[str] = (),
-    ) -> dict[str, Value]:
-        found: dict[str, Value] = {}
-        for key, value in table.items():
-            name = key.replace("-", "_")
-            if key in others:
-                continue
-            if name in NOT_HERE:
-                raise self._error(
-                    (*place, key), f"{name} is for the command line alone; leave it out here"
-                )
-            if name not in known:
-                raise self._error((*place, key), self._unknown(place, key, [*known, *others]))
-            if name in found:
-                raise self._error((*place, key), f"{name} is there twice")
-            given = value if not isinstance(value, datetime | date) else str(value)
-            if known[name].file and isinstance(given, str):
-                given = at_home(self._as_written((*place, key), given))
-            try:
-                found[name] = read(known[name], given, name)
-            except UsageError as error:
-                raise self._error((*place, key), str(error)) from error
-        return found
-
-    def _unknown(self, place: Place, key: str, known: Sequence[str]) -> str:
-        table = ".".join(part for part in place if isinstance(part, str))
-        if key in OWN_OUTPUTS:
-            return f"there is no {key!r} in {table}; {OWN_OUTPUTS[key]}"
-        near = nearest(key.replace("-", "_"), [one for one in known if one not in NOT_HERE])
-        if near and key not in OWN_KEYS:
-            return f"there is no {key!r} in {table}; did you mean {near}?"
-        elsewhere = home_of(key.replace("-", "_"))
-        if elsewhere:
-            return f"there is no {key!r} in {table}; it belongs to {elsewhere}"
-        return f"there is no {key!r} in {table}; there are {', '.join(sorted(known))}"
-
-    def _build(self, place: Place, group: type[T], values: Mapping[str, Value]) -> T:
-        try:
-            return build(group, values)
-        except UsageError as error:
-            raise self._error(place, str(error)) from error
-
-    def _error(self, place: Place, sentence: str) -> UsageError:
-        """An error with its line; flags of the command line become keys."""
-        line = line_of(self._text, place)
-        return UsageError(clean(f"{self._name}, line {line}: {with_keys(sentence)}"))
 
 
 def _called(path: Path | None, name: str) -> Path | None:
