@@ -183,6 +183,8 @@ class RayPool(WatchedPool[Any]):
             **options, max_restarts=0, max_task_retries=0, max_concurrency=2
         )(Worker)
         self._head = Head(self._head_of(address), clock)
+        context = self._ray.get_runtime_context()
+        self._node = "" if address.startswith(_CLIENT) else str(context.get_node_id())
         self._deserted = False
         self._references: dict[Any, tuple[Any, Callable[[Any], Event]]] = {}
         """What is on its way: by whom, and what is made of it."""
@@ -242,7 +244,15 @@ class RayPool(WatchedPool[Any]):
             return len(self._all())  # Ray would wait for its head, and end the program
         places = 0
         with self._answering():
-            nodes = [node for node in self._ray.nodes() if node["Alive"]]
+            known = self._ray.nodes()
+        nodes = [node for node in known if node["Alive"]]
+        if any(node["NodeID"] == self._node and not node["Alive"] for node in known):
+            # Ray ends the workers of such a program, and starts no others, wherever there is room.
+            raise StreamError(
+                "Ray has ended on the machine that this command runs on, and with it all that was "
+                "on its way; what is done is written down, and the same command goes on with the "
+                "rest"
+            )
         self._deserted = not nodes
         for node in nodes:
             has = node["Resources"]

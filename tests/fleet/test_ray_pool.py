@@ -38,7 +38,7 @@ class _Ray(ModuleType):
             raise ConnectionError("nobody is there")
 
     def nodes(self) -> list[dict[str, object]]:
-        return [{"Alive": True, "Resources": {"CPU": 2.0}}]
+        return [{"NodeID": "a", "Alive": True, "Resources": {"CPU": 2.0}}]
 
     def remote(self, **_: object) -> object:
         return lambda worker: worker
@@ -47,7 +47,7 @@ class _Ray(ModuleType):
         return
 
     def get_runtime_context(self) -> SimpleNamespace:
-        return SimpleNamespace(gcs_address=self.head)
+        return SimpleNamespace(gcs_address=self.head, get_node_id=lambda: "a")
 
     def lose_a_machine(self) -> None:
         printing = threading.Thread(target=print, args=("(raylet) it is gone\n  [state] 1",))
@@ -165,7 +165,7 @@ def test_a_cluster_without_machines_is_told_from_one_without_room(ray: _Ray) -> 
     now = 0.0
     pool = RayPool(a_plan("none.onnx"), Need(patience=60), "auto", clock=lambda: now)
     for alive, said in ((False, "Ray has run on no machine of"), (True, "no machine has had a")):
-        ray.nodes = lambda alive=alive: [{"Alive": alive, "Resources": {}}]  # type: ignore[method-assign]
+        ray.nodes = lambda alive=alive: [{"NodeID": "b", "Alive": alive, "Resources": {}}]  # type: ignore[method-assign]
         now += 20.0
         assert pool.free(1) == 0 and pool.note.startswith(said)
     ray.nodes = lambda: []  # type: ignore[method-assign]
@@ -173,6 +173,24 @@ def test_a_cluster_without_machines_is_told_from_one_without_room(ray: _Ray) -> 
     assert pool.free(1) == 0
     with pytest.raises(StreamError, match="for 1 minute Ray has run on no machine of the clu"):
         pool.wait(0)
+    pool.close()
+
+
+def test_where_ray_has_ended_on_its_own_machine_the_fleet_does(ray: _Ray) -> None:
+    """Elsewhere there is room, but Ray starts nothing there for it."""
+    now = 0.0
+    pool = RayPool(a_plan("none.onnx"), Need(), "auto", clock=lambda: now)
+    about = {"b": True, "a": False}
+    ray.nodes = lambda: [  # type: ignore[method-assign]
+        {"NodeID": one, "Alive": alive, "Resources": {"CPU": 2.0}} for one, alive in about.items()
+    ]
+    with pytest.raises(StreamError, match="Ray has ended on the machine that this command runs"):
+        pool.free(1)
+    pool.close()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        far = f"ray://127.0.0.1:{listening.getsockname()[1]}"
+        pool = RayPool(a_plan("none.onnx"), Need(), far, clock=lambda: now)
+    assert pool._places() == 2, "its server is on one of the others"
     pool.close()
 
 
