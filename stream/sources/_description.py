@@ -22,9 +22,12 @@ from stream.sources._ending import declared
 from stream.sources._pixels import Upright
 from stream.sources._tags import as_stored
 from stream.sources._timecode import later_tags
+from stream.sources._timeline import starts_anywhere
 
 # Above this a rate is the tick of the container's clock and no rate.
 _NO_RATE = 1000
+# Seconds by which broadcasts may be longer than their last few packets let FFmpeg guess.
+_GUESSED = 5
 _SAY_CENTRED = {"h264", "hevc", "h263", "mpeg1video", "mjpeg"}
 """Codecs whose pictures always say where chroma lies."""
 
@@ -75,11 +78,16 @@ class Request:
         until = "" if self.end is None else f"before {float(self.end):g} s"
         if not self.start:
             return UsageError(f"no picture of {path} begins {until}: end later")
+        way = ", or end later" if until else ""
         until = f" and {until}" if until else ""
         return UsageError(
             f"no picture of {path} begins at {float(self.start):g} s or later{until}: begin "
-            "earlier, or end later"
+            f"earlier{way}"
         )
+
+    def behind(self, whole: Fraction) -> Fraction:
+        """How many seconds the start lies behind the end of a file that is `whole` seconds long."""
+        return (self.start or 0) - whole
 
     def duration(self, whole: Fraction | None) -> Fraction | None:
         """Seconds that will come of a file that is `whole` seconds long."""
@@ -135,7 +143,10 @@ def describe(
     tick = Fraction(video.time_base or Fraction(1, 1000))
     aspect = video.sample_aspect_ratio or Fraction(1)
     rate = _rate(video, times, tick)
-    seconds = request.duration(None if joined else _length(container, video, tick))
+    whole = None if joined else _length(container, video, tick)
+    seconds = request.duration(whole)
+    if whole is not None and starts_anywhere(container) and 0 <= request.behind(whole) < _GUESSED:
+        seconds = None
     count = request.limit if joined else request.pictures(video, rate, seconds)
     track = dict(video.metadata)
     if request.start is not None and video.start_time is not None:

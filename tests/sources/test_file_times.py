@@ -105,6 +105,16 @@ def test_a_clock_that_starts_over_goes_on(tmp_path):
     assert heard[-1] == pytest.approx(4, abs=0.2)
 
 
+def test_the_last_pictures_of_a_programme_stream_are_reached_though_its_length_is_a_guess(tmp_path):
+    path = make_clip(tmp_path / "in.mpg", codec="mpeg1video", b_frames=2, options={"g": "12"})
+    whole = seconds_of(frames_of(path))
+    assert [len(frames_of(path, start=whole[-n] - whole[0])) for n in (1, 2, 3)] == [1, 2, 3]
+    with pytest.raises(UsageError, match=r"begins at 1\.5 s or later: begin earlier$"):
+        frames_of(path, start=1.5)
+    with pytest.raises(UsageError, match="ends before the start"):
+        frames_of(path, start=20)
+
+
 @cache
 def all_of(path):
     return frames_of(path)
