@@ -35,10 +35,12 @@ def report_run(report: RunReport, model: ModelOptions, *, live: bool = False) ->
         common.results().print(Text(f"hint: {hint}", style="yellow"))
 
 
-def report_clip(report: RunReport, number: int, count: int, model: ModelOptions) -> None:
+def report_clip(
+    report: RunReport, number: int, count: int, model: ModelOptions, *, live: bool = False
+) -> None:
     """Prints one of many runs as a line, and what is to be said about it."""
     if common.verbosity.verbose:
-        report_run(report, model)
+        report_run(report, model, live=live)
         return
     from rich.text import Text
 
@@ -52,7 +54,7 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
     else:
         line += ", failed"
     print_line(Text(visible(line)))
-    said = stopped(report)
+    said = "" if live else stopped(report)
     if said:
         common.say(said)
     for remark in _without_chatter(report).remarks:

@@ -310,7 +310,7 @@ def run_live(
 
 
 def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
-    """Runs live plans on a page in the browser, and reports where it was one.
+    """Runs live plans on a page in the browser, and reports, a line each where there are several.
 
     Args:
         plans: one for each source.
@@ -331,8 +331,13 @@ def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
         say=common.say,
         on_ready=lambda _: keep_what_is_loaded(),
     )
-    if len(rooms) == 1 and rooms[0].report is not None and not plans[0].run.quiet:
-        report_run(rooms[0].report, plans[0].model, live=True)
+    for number, (room, plan) in enumerate(zip(rooms, plans, strict=True), start=1):
+        if room.report is None or plan.run.quiet:
+            continue
+        if len(rooms) == 1:
+            report_run(room.report, plan.model, live=True)
+        else:
+            report_clip(room.report, number, len(rooms), plan.model, live=True)
 
 
 def refuse_shared_report(plans: Sequence[RunPlan]) -> None:

@@ -112,6 +112,6 @@ def run_sources(plans: Sequence[RunPlan], run: RunOptions) -> None:
     )
     for number, (part, plan) in enumerate(zip(parts, plans, strict=True), start=1):
         if part.report is not None and not run.quiet:
-            report_clip(part.report, number, len(parts), plan.model)
+            report_clip(part.report, number, len(parts), plan.model, live=True)
     if any(part.problem is not None for part in parts):
         raise typer.Exit(1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from stream.cli import _common as common
 from stream.cli._after import advice, report_clip, report_run, summary
+from stream.cli._runs import run_served
 from stream.run.figures import Counts, Outcome
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.report import RunReport, run_report
-from stream.settings.options import ModelOptions
+from stream.settings.options import ModelOptions, RunOptions
 from stream.timing import StageFigures
 
 
@@ -146,3 +149,23 @@ def test_of_several_runs_those_that_failed_say_so_and_what_there_is_of_them(caps
     ):
         report_clip(made, 2, 3, ModelOptions())
         assert f"2 of 3: {said}" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_page_says_of_each_of_several_sources_what_was_done(capsys, monkeypatch):
+    made = replace(report(30, 30, 10), interrupted=True)
+    rooms = [
+        SimpleNamespace(report=made),
+        SimpleNamespace(report=None),
+        SimpleNamespace(report=made),
+    ]
+    monkeypatch.setattr("stream.serve.serving.serve", lambda *_, **__: rooms)
+    plan = RunPlan(SourcePlan("pattern"), (OutputPlan("browser"),))
+    run_served([plan] * 3)
+    said = capsys.readouterr()
+    assert [line[:6] for line in said.out.splitlines() if line[1:5] == " of "] == [
+        "1 of 3",
+        "3 of 3",
+    ]
+    assert not said.err, "a page has no other end"
+    run_served([replace(plan, run=RunOptions(quiet=True))] * 3)
+    assert not capsys.readouterr().out
