@@ -84,7 +84,7 @@ def foreign(model: onnx.ModelProto) -> str:
         OnnxFile(Path(), 0, model.ir_version, producer, {}, properties),
         Graph(
             f"{model.graph.name} {model.doc_string}",
-            {value.name: () for value in model.graph.input if value.name not in stored},
+            {value.name: _shape(value) for value in model.graph.input if value.name not in stored},
             {value.name: _shape(value) for value in model.graph.output},
         ),
     )
@@ -103,8 +103,10 @@ def load_model(path: Path) -> onnx.ModelProto:
     Raises:
         ModelError: the file is missing, no ONNX model, or breaks the contract.
     """
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(f"{path}: there is no such file")
+    if path.is_dir() or not path.stat().st_size:
+        read_onnx_file(path)  # which says what it is; ONNX takes nothing for a model
     try:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's own errors share no public base class

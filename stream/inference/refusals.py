@@ -34,6 +34,12 @@ def model_problem(sentence: str) -> str:
             f"its file format is version {version[1]}, and ONNX Runtime {module.__version__} "
             f"reads up to {version[2]}; update ONNX Runtime"
         )
+    lacking = re.search(r"No Op registered for (\w+) with domain_version of (\d+)", sentence)
+    if lacking:
+        return (
+            f"it says that it is of ONNX opset {lacking[2]}, which has no {lacking[1]}, so another "
+            "tool has changed it; take the file as it was exported"
+        )
     if "Protobuf parsing failed" in sentence:
         return f"it {DAMAGED}"
     return sentence.replace(os.sep + "onnxruntime_src", "")

@@ -314,7 +314,7 @@ def test_other_origins_cases(system: str, name: str, asked: dict[str, str], said
     [
         ("detectron2", "path: .\nnc: 3\nnames: [a, b, c]\n", "none of its 3 settings"),
         ("centermask", "path: .\nnc: 3\nnames: [a, b, c]\n", "none of its 3 settings"),
-        ("matterport", "NUM_CLASSES = 4\n", "none of its lines sets anything"),
+        ("matterport", "STEPS_PER_EPOCH = 4\n", "none of its lines sets anything"),
         ("matterport", "IMAGE_MAX_DIM = compute()\n", "line 1: the value of IMAGE_MAX_DIM cannot"),
     ],
 )

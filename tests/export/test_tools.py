@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -649,3 +650,23 @@ def test_people_are_told_in_words_how_a_model_resizes_and_how_good_it_is(tmp_pat
     assert not any("{" in line or '"' in line for line in told.values()), told
     assert told["accuracy"].endswith(" mask AP")
     assert _measured("{}") == "not measured"
+    assert not any(line.startswith("problem") for line in lines)
+
+
+def test_what_inspect_reads_may_be_no_model_or_none_that_runs(tmp_path: Path) -> None:
+    """Of an opset that no runtime knows it said that the contract is kept, and no more."""
+    from stream_export.tools.inspect import describe, describe_lines
+    from tests import tiny_models
+
+    path = tiny_models.bright(tmp_path / "bright.onnx")
+    model = onnx.load(path)
+    for version, said in ((99, "opset 99, and ONNX .* knows"), (7, "it cannot be run")):
+        model.opset_import[0].version = version
+        kept = {one.key: one.value for one in model.metadata_props if "sum_of" not in one.key}
+        onnx.helper.set_model_props(model, kept)
+        onnx.save(model, path)
+        assert re.search(said, describe_lines(describe(path))[-1]), version
+    path.write_bytes(b"")
+    for wrong, said in ((path, "is empty"), (tmp_path, "is a folder, a model is one .onnx file")):
+        with pytest.raises(ModelError, match=said):
+            describe(wrong)

@@ -13,6 +13,7 @@ from stream.errors import ModelError
 from stream.inference.catalogue import open_model
 from stream.inference.foreign import kind
 from stream.inference.onnx_ends import read_graph
+from stream_export.metadata import load_model
 from tests import tiny_models
 
 KNOWN = {
@@ -129,3 +130,6 @@ def test_a_model_of_ours_whose_metadata_were_left_out_is_told_as_that(tmp_path):
     onnx.save(model, path)
     with pytest.raises(ModelError, match=r"without its metadata, which another tool has left out"):
         open_model(path)
+    # Of tools of the export too, who said that another program had made it.
+    with pytest.raises(ModelError, match=r"without its metadata, which another tool has left out"):
+        load_model(path)

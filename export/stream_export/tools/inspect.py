@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from stream.errors import first_line
 from stream.inference.contract import Resize
+from stream.inference.refusals import model_problem
 from stream.wording.words import called, counted
 from stream_export.metadata import check_contract, load_model, read_metadata, tensors
 from stream_export.registry import options_of
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def announce(path: Path) -> None:
@@ -50,6 +56,7 @@ def describe(path: Path) -> dict[str, object]:
         "options": options_of(properties),
         "operators": dict(operators.most_common()),
         "nodes": len(model.graph.node),
+        "problem": _problem(model),
     }
 
 
@@ -81,7 +88,27 @@ def describe_lines(found: dict[str, object]) -> list[str]:
         f"operators   {found['nodes']} nodes: "
         + ", ".join(f"{kind} {count}" for kind, count in operators.items()),
         "contract    kept",
+        *([f"problem     {found['problem']}"] if found["problem"] else []),
     ]
+
+
+def _problem(model: onnx.ModelProto) -> str:
+    """Why no runtime can take a graph, though its inputs and outputs are right; empty for none."""
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    for entry in model.opset_import:
+        if not entry.domain and entry.version > newest:
+            return (
+                f"it is of ONNX opset {entry.version}, and ONNX {onnx.__version__} knows {newest}"
+            )
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        return (
+            f"it cannot be run, as ONNX {onnx.__version__} says: {model_problem(first_line(error))}"
+        )
+    return ""
 
 
 def resizing(policy: Resize) -> str:
