@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from math import ceil, floor
 
 from stream.frame import Passthrough
 from stream.sources._timeline import Timeline
@@ -52,11 +53,28 @@ class Placing:
             return None
         if self.end is not None and at * tick >= self.end:
             return None
+        if packet.stream.type == "subtitle":
+            at = self._shortened(packet, at, tick)
         moved = at - stored
         if moved:
             packet.pts = None if packet.pts is None else packet.pts + moved
             packet.dts = None if packet.dts is None else packet.dts + moved
         return packet
+
+    def _shortened(self, packet: AnyPacket, at: int, tick: Fraction) -> int:
+        """Has a subtitle last as long as the cut has of it; when it begins then, in ticks.
+
+        Else the film would begin or end with it, seconds before or behind its pictures.
+        """
+        begin, until = at, at + (packet.duration or 0)
+        if self.start is not None:
+            begin = max(begin, ceil(self.start / tick))
+        if self.end is not None:
+            until = min(until, floor(self.end / tick))
+        if packet.duration and begin < until:
+            packet.duration = until - begin
+            return begin
+        return at
 
     def release(self, held: deque[AnyPacket], until: Fraction | None) -> Iterator[Passthrough]:
         """Lets go of packets that waited, in their order, up to a time in seconds; None for all."""

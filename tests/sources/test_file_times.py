@@ -169,6 +169,15 @@ def test_sound_is_cut_with_the_picture(tmp_path, cut):
     assert seconds - 0.03 <= times[-1][1] <= seconds + 0.05
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_a_subtitle_that_a_cut_goes_through_lasts_within_it(tmp_path, ending):
+    path = make_clip(tmp_path / f"in{ending}", frames=100, subtitles=((0.5, 3.5, "Hello"),))
+    whole = [one for one in heard(path) if one[0] < one[1]]
+    assert (Fraction(1, 2), Fraction(7, 2)) in whole
+    part = [one for one in heard(path, start=1.0, end=2.0) if one[0] < one[1]]
+    assert part == [(0, 1)], "and the film is as long as its pictures"
+
+
 def test_a_limit_cuts_the_sound_too(tmp_path):
     path = make_clip(tmp_path / "in.mp4", audio="aac", frames=100)
     assert len(frames_of(path, limit=30)) == 30
