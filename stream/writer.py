@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import weakref
@@ -28,6 +29,8 @@ from stream.sinks.video import VideoSink
 from stream.sources.base import check_time
 from stream.system.one_process import Home, stays
 from stream.wording.words import counted
+
+_log = logging.getLogger(__name__)
 
 _SLOWEST = 0.001
 """Pictures per second from which on a rate is one."""
@@ -101,9 +104,9 @@ class VideoWriter(OnlyNamed):
         """Writes the next picture.
 
         Args:
-            picture: uint8 RGB [H, W, 3], all of one size, or RGB and opacity [H, W, 4], as `draw`
-                gives with the look cutout; or a frame, which is written at its own time, in its own
-                format. Whether the first has opacity decides for all.
+            picture: uint8 RGB [H, W, 3], of the first picture's size, or RGB and opacity
+                [H, W, 4], as `draw` gives with the look cutout; or a frame, which is written at its
+                own time, in its own format. Whether the first has opacity decides for all.
 
         Raises:
             ValueError: the array has another type or shape, or another size than the first.
@@ -130,6 +133,7 @@ class VideoWriter(OnlyNamed):
         if self._sink is None:
             info = self._info(frame)
             if isinstance(picture, Frame):
+                self._size = frame.image.height, frame.image.width
                 # A source's transparency is kept where that is possible.
                 info, self._said = without_lost(VideoSink, str(self.path), info, self._options)
             elif info.alpha:
@@ -146,6 +150,10 @@ class VideoWriter(OnlyNamed):
             self._closed = True
             return
         with self._turn:
+            if not self._closed and self._sink is None:
+                said = f"no picture came, so {self.path.name} was not written"
+                self._said.append(said)
+                _log.warning("%s", said)
             self._closed = True
             if self._forgotten is not None:
                 # Where nobody forgets it, the same is done now, and once.

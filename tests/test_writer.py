@@ -39,6 +39,14 @@ def test_a_writer_has_a_rate_and_an_end(tmp_path):
     assert (tmp_path / "a.mp4").stat().st_size == size > 500
 
 
+def test_a_writer_of_no_picture_says_that_there_is_no_file(tmp_path, caplog):
+    with stream.VideoWriter(tmp_path / "a.mp4") as writer:
+        pass
+    writer.close()
+    assert writer.remarks == caplog.messages == ["no picture came, so a.mp4 was not written"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(tmp_path):
     one = pictures(1)[0]
     with stream.VideoWriter(tmp_path / "a.mp4") as writer:
@@ -48,6 +56,8 @@ def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(tmp_pa
     with stream.VideoWriter(tmp_path / "b.mp4") as writer:
         for frame in frames():
             writer.write(frame)
+        with pytest.raises(ValueError, match=r"first has \(48, 64\) .* this one \(40, 64\)"):
+            writer.write(one[:40])
         (again,) = frames(1)
         with pytest.raises(UsageError, match=r"at 0\.000 s comes after one at 0\.080 s"):
             writer.write(again)
