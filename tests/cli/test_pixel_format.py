@@ -24,13 +24,13 @@ def first(path):
         return next(container.decode(video=0))
 
 
-def test_rendered_pictures_become_a_film_that_all_players_show(program, bright, rendered, tmp_path):
+def test_rendered_pictures_become_a_film_that_all_players_show(stream, bright, rendered, tmp_path):
     told = ("file", rendered / "%04d.png", "--fps", 24, "--model", bright, "--look", "labels")
-    result = program(*told, "-o", "full.mp4")
+    result = stream(*told, "-o", "full.mp4")
     assert result.code == 0, result.err
     assert "H.264 in yuv444p10le" in result.out and "--pixel-format yuv420p" in result.out
     assert first(tmp_path / "full.mp4").format.name == "yuv444p10le"
-    result = program(*told, "-o", "usual.mp4", "--pixel-format", "yuv420p", "--crf", 4)
+    result = stream(*told, "-o", "usual.mp4", "--pixel-format", "yuv420p", "--crf", 4)
     assert result.code == 0, result.err
     assert "H.264 in" not in result.out and "does not take" not in result.out
     usual = first(tmp_path / "usual.mp4")
@@ -52,16 +52,16 @@ def test_rendered_pictures_become_a_film_that_all_players_show(program, bright, 
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(
-    program, clip, bright, tmp_path, target, asked, said
+    stream, clip, bright, tmp_path, target, asked, said
 ):
-    result = program("file", clip, "-o", target, "--model", bright, "--pixel-format", asked)
+    result = stream("file", clip, "-o", target, "--model", bright, "--pixel-format", asked)
     assert result.code == 2
     assert said in " ".join(result.err.split())
     assert not (tmp_path / target).exists()
 
 
-def test_where_nothing_is_encoded_it_is_said_to_be_in_vain(program, clip, bright):
+def test_where_nothing_is_encoded_it_is_said_to_be_in_vain(stream, clip, bright):
     told = ("file", clip, "--model", bright, "--limit", 2, "--pixel-format", "yuv420p")
-    result = program(*told, "-o", "out/%03d.png")
+    result = stream(*told, "-o", "out/%03d.png")
     assert result.code == 0, result.err
     assert "--pixel-format changed nothing" in " ".join(result.out.split())

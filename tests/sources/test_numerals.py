@@ -18,7 +18,7 @@ from pathlib import Path
 from stream.sources._container import open_container
 from stream.sources._numerals import decimal_points, read_plainly
 try:
-    locale.setlocale(locale.LC_ALL, "de_DE.UTF-8")
+    locale.setlocale(locale.LC_ALL, sys.argv[2])
 except locale.Error:
     sys.exit(3)
 library = ctypes.CDLL(None)
@@ -33,13 +33,22 @@ with open_container(Path(sys.argv[1])) as container:
 """
 
 
-def comma(tmp_path: Path) -> dict[str, str]:
-    """An environment in which there is a German locale, as far as this machine can have one."""
-    if shutil.which("localedef") is None or not Path("/usr/share/i18n/locales/de_DE").exists():
-        return {}
-    made = str(tmp_path / "de_DE.UTF-8")
-    subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", made], check=False, timeout=120)
-    return {"LOCPATH": str(tmp_path)}
+PARTS = "CTYPE COLLATE MONETARY MESSAGES TIME NAME ADDRESS TELEPHONE PAPER MEASUREMENT".split()
+COMMA = "".join(f'LC_{part}\ncopy "POSIX"\nEND LC_{part}\n' for part in PARTS) + (
+    'LC_NUMERIC\ndecimal_point ","\nthousands_sep "."\ngrouping 3;3\nEND LC_NUMERIC\n'
+)
+"""A locale that writes numbers as German does; to make all of that takes a second."""
+
+
+def comma(tmp_path: Path) -> tuple[str, dict[str, str]]:
+    """A locale that writes a comma, as far as this machine can have one, and where it is found."""
+    if shutil.which("localedef") is None or not Path("/usr/share/i18n/locales/POSIX").exists():
+        return "de_DE.UTF-8", {}
+    source, made = tmp_path / "comma", tmp_path / "with_comma"
+    source.write_text(f"comment_char %\nescape_char /\n{COMMA}")
+    command = ["localedef", "-c", "-i", source, "-f", "ANSI_X3.4-1968", made]
+    subprocess.run(command, check=False, capture_output=True, timeout=120)
+    return made.name, {"LOCPATH": str(tmp_path)}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locale of a single thread")
@@ -50,16 +59,17 @@ def test_lengths_in_a_playlist_are_read_whatever_the_locale(tmp_path):
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.500,\n"
         f"{Path(clip).name}\n#EXT-X-ENDLIST\n"
     )
+    name, found_in = comma(tmp_path)
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(playlist)],
-        env=os.environ | comma(tmp_path),
+        [sys.executable, "-c", PROGRAM, str(playlist), name],
+        env=os.environ | found_in,
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
     )
     if ran.returncode == 3:
-        pytest.skip("this machine has no German locale, and cannot make one")
+        pytest.skip("this machine has no locale with a comma, and cannot make one")
     assert ran.stdout.split() == ["1.0", "1.5", "1.5", "1500000"], ran.stderr
 
 
