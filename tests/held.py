@@ -18,11 +18,22 @@ def memory_held(by: str) -> Iterator[Callable[[], int]]:
         by: only what was asked for by calls from modules whose path has this in it: threads that
             libraries keep ask for memory too, at any time.
     """
-    only = tracemalloc.Filter(True, f"*{by}*", all_frames=True)
+    names: dict[str, bool] = {}  # looked at once, as `tracemalloc.Filter` takes milliseconds
+
+    def is_ours(name: str) -> bool:
+        if name not in names:
+            names[name] = by in name
+        return names[name]
+
+    def held() -> int:
+        return sum(
+            one.size
+            for one in tracemalloc.take_snapshot().traces
+            if any(is_ours(frame.filename) for frame in one.traceback)
+        )
+
     tracemalloc.start(_DEEP)
     try:
-        yield lambda: sum(
-            one.size for one in tracemalloc.take_snapshot().filter_traces([only]).traces
-        )
+        yield held
     finally:
         tracemalloc.stop()

@@ -123,21 +123,35 @@ def test_commands_that_share_a_group_have_exactly_the_same_options(stream, name)
 
 
 LONGER = """
-import contextlib, io, json, re, sys, types
-from importlib.util import find_spec
+import contextlib, io, json, re, sys
+from importlib.util import find_spec, spec_from_loader
 from pathlib import Path
 
-module, group, names, text = json.loads(sys.argv[1])
-spec = find_spec(module)
-field = '    sparkle: float = option(0.5, "How much it sparkles.", high=1.0)\\n\\n'
-source, edits = re.subn(
-    "(class %s:\\n    @@@[^@]*@@@\\n\\n)".replace("@", chr(34)) % group,
-    lambda found: found[1] + field,
-    Path(spec.origin).read_text(),
-)
-assert edits == 1
-options = sys.modules[module] = types.ModuleType(module)
-exec(compile(source, spec.origin, "exec"), options.__dict__)
+names, groups = json.loads(sys.argv[1])
+sources = {}
+for group, (module, name, _, _) in groups.items():
+    source = sources.get(module) or Path(find_spec(module).origin).read_text()
+    field = f'    {name}: float = option(0.5, "How much it is {name}.", high=1.0)\\n\\n'
+    sources[module], edits = re.subn(
+        "(class %s:\\n    @@@[^@]*@@@\\n\\n)".replace("@", chr(34)) % group,
+        lambda found: found[1] + field,
+        source,
+    )
+    assert edits == 1
+
+class Edited:
+    def find_spec(name, path=None, target=None):
+        return spec_from_loader(name, Edited) if name in sources else None
+
+    def create_module(spec):
+        return None
+
+    def exec_module(module):
+        exec(compile(sources[module.__name__], module.__name__, "exec"), module.__dict__)
+
+sys.meta_path.insert(0, Edited)
+for module in sources:
+    sys.modules.pop(module, None)
 
 from stream.cli import main
 from stream.plans.config import loads
@@ -147,51 +161,58 @@ for name in names:
     with contextlib.redirect_stdout(io.StringIO()) as page, contextlib.suppress(SystemExit):
         main([name, "--help"])
     pages[name] = page.getvalue()
-json.dump([pages, repr(loads(text))], sys.stdout)
-sys.stdout.flush()
-try:
-    loads(text.replace("0.75", "2"))
-except Exception as error:
-    print(error, file=sys.stderr)
-main([names[0], "x", "--sparkle", "2"])
+answers = {}
+for group, (_, name, users, text) in groups.items():
+    plans = repr(loads(text))
+    try:
+        loads(text.replace("0.75", "2"))
+    except Exception as error:
+        in_toml = str(error)
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            main([users[0], "x", f"--{name}", "2"])
+        except SystemExit as ended:
+            answers[group] = plans, in_toml, said.getvalue(), ended.code
+json.dump([pages, answers], sys.stdout)
 """
-"""Runs as if a group had one more field, in the one line of settings/options.py that it takes."""
+"""Runs as if groups had one more field each, in the one line that it takes."""
 
 
-@pytest.mark.parametrize(
-    ("group", "text"),
-    [
-        (ModelOptions, '[model]\nsparkle = 0.75\n[[source]]\ntarget = "in.mp4"\n'),
-        (RunOptions, '[run]\nsparkle = 0.75\n[[source]]\ntarget = "in.mp4"\n'),
-        (CutOptions, '[[source]]\ntarget = "in.mp4"\nsparkle = 0.75\n'),
-        (
-            PictureOptions,
-            '[[source]]\ntarget = "in.mp4"\n[[output]]\nto = "x.mp4"\nsparkle = 0.75\n',
-        ),
-    ],
-)
-def test_a_new_option_is_one_field(group, text):
+SOURCE = '[[source]]\ntarget = "in.mp4"\n'
+
+
+def test_a_new_option_is_one_field():
     """A field that a group is given appears in each command that names the group, and in TOML."""
-    users = [name for name, groups in NAMES.items() if group in groups]
-    names = [*users, *(name for name in NAMES if name not in users)]
+    groups = {
+        ModelOptions: ("bright", f"[model]\nbright = 0.75\n{SOURCE}"),
+        RunOptions: ("cheap", f"[run]\ncheap = 0.75\n{SOURCE}"),
+        CutOptions: ("deep", f"{SOURCE}deep = 0.75\n"),
+        PictureOptions: ("shiny", f'{SOURCE}[[output]]\nto = "x.mp4"\nshiny = 0.75\n'),
+    }
+    users = {group: [name for name, its in NAMES.items() if group in its] for group in groups}
+    asked = {
+        group.__name__: (group.__module__, name, users[group], text)
+        for group, (name, text) in groups.items()
+    }
     done = subprocess.run(
-        [sys.executable, "-c", LONGER, json.dumps([group.__module__, group.__name__, names, text])],
+        [sys.executable, "-c", LONGER, json.dumps([[*NAMES], asked])],
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 2, done.stderr
-    pages, plans = json.loads(done.stdout)
-    for name, page in pages.items():
-        assert ("--sparkle NUMBER" in page) == (name in users), name
-        if name in users:
-            words = "How much it sparkles. [at most 1; default: 0.5]"
-            assert words in " ".join(page.split()), name
-    assert f"{group.__name__}(sparkle=0.75" in plans
-    in_toml, typed = done.stderr.strip().splitlines()
-    assert in_toml.endswith("sparkle is at most 1, not 2")
-    assert typed == "stream: --sparkle is at most 1, not '2'"
+    assert done.returncode == 0, done.stderr
+    pages, answers = json.loads(done.stdout)
+    for group, (option_name, _) in groups.items():
+        for name, page in pages.items():
+            assert (f"--{option_name} NUMBER" in page) == (name in users[group]), (group, name)
+            if name in users[group]:
+                words = f"How much it is {option_name}. [at most 1; default: 0.5]"
+                assert words in " ".join(page.split()), (group, name)
+        plans, in_toml, typed, code = answers[group.__name__]
+        assert f"{group.__name__}({option_name}=0.75" in plans
+        assert in_toml.endswith(f"{option_name} is at most 1, not 2")
+        assert (typed, code) == (f"stream: --{option_name} is at most 1, not '2'\n", 2)
 
 
 def test_no_command_has_many_parameters():

@@ -165,7 +165,7 @@ def test_a_report_named_on_the_command_line_is_each_sources_own(stream, clip, no
     assert not (tmp_path / "made" / "a.csv").exists(), "nothing is run"
 
 
-def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
+def test_live_sources_run_side_by_side(stream, nothing, tmp_path):
     (tmp_path / "b.toml").write_text(
         f'model.model = "{nothing}"\nlive.display = false\nlive.seconds = 1\n'
         '[[source]]\ntarget = "pattern"\nsize = [160, 120]\nname = "a"\n'
@@ -176,7 +176,7 @@ def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
     assert shared.code == 2 and '"{name}.json"' in shared.err
     with (tmp_path / "b.toml").open("a") as file:
         file.write('[run]\nreport = "{name}.json"\n')
-    result = program("run", "b.toml", "--quiet")
+    result = stream("run", "b.toml", "--quiet")
     assert result.code == 0, result.err
     assert result.out == ""
     for name in ("a", "b"):

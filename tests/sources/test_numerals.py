@@ -33,7 +33,10 @@ with open_container(Path(sys.argv[1])) as container:
 """
 
 
-PARTS = "CTYPE COLLATE MONETARY MESSAGES TIME NAME ADDRESS TELEPHONE PAPER MEASUREMENT".split()
+PARTS = (
+    *("CTYPE", "COLLATE", "MONETARY", "MESSAGES", "TIME"),
+    *("NAME", "ADDRESS", "TELEPHONE", "PAPER", "MEASUREMENT"),
+)
 COMMA = "".join(f'LC_{part}\ncopy "POSIX"\nEND LC_{part}\n' for part in PARTS) + (
     'LC_NUMERIC\ndecimal_point ","\nthousands_sep "."\ngrouping 3;3\nEND LC_NUMERIC\n'
 )
