@@ -197,7 +197,7 @@ def test_motion_jpeg_whatever_it_says_of_its_parts(habit):
         source = NetworkSource(f"{place}/{habit.replace(' ', '%20')}", patience=PATIENT)
         assert (source.info.width, source.info.height) == (64, 48)
         frames = first_frames(source, 10)
-    levels = [float(np.frombuffer(frame.image.planes[0], np.uint8).mean()) for frame in frames]
+    levels = [float(media.planes(frame.image)[0].mean()) for frame in frames]
     assert len({round(level, -1) for level in levels}) > 3, "one picture again and again"
     assert source.corrupt == 0
 
@@ -281,7 +281,7 @@ def test_an_address_of_a_single_picture_is_asked_for_one_after_the_other():
     with answering(Snapshots) as place:
         source = NetworkSource(f"{place}/snapshot.jpg", patience=PATIENT)
         frames = first_frames(source, 4)
-    levels = {round(float(np.frombuffer(one.image.planes[0], np.uint8).mean())) for one in frames}
+    levels = {round(float(media.planes(one.image)[0].mean())) for one in frames}
     assert len(levels) == 4, "each is another one"
     # How long an answer may take on a busy machine is not asked here.
     assert source.reconnects < 3 and [one.notes for one in frames].count(()) >= 2
