@@ -36,6 +36,7 @@ from stream.serve.serving import serve
 from stream.settings.count_options import CountOptions
 from stream.settings.options import InputOptions, PictureOptions, RunOptions
 from stream.settings.serve_options import ServeOptions
+from stream.sinks import _again
 from stream.sinks._destination import Destination
 from stream.sources.base import Source
 from tests.live.helpers import Scene
@@ -579,10 +580,11 @@ def test_figures_say_that_a_recording_has_ended_that_nobody_ended(model, tmp_pat
         assert page.room.state()["stuck"] == 1
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv", "ndjson"])
-def test_a_page_shows_pictures_though_its_recording_has_no_room_from_the_start(
-    model, tmp_path, monkeypatch, ending
+def test_a_page_shows_pictures_though_its_recordings_have_no_room_from_the_start(
+    model, tmp_path, monkeypatch
 ):
+    for seconds in ("_FIRST_WAIT", "_LOOK_EVERY"):
+        monkeypatch.setattr(_again, seconds, 0.2)
     full, write = threading.Event(), Destination.write
 
     def tried(self, data):
@@ -593,20 +595,22 @@ def test_a_page_shows_pictures_though_its_recording_has_no_room_from_the_start(
 
     full.set()
     monkeypatch.setattr(Destination, "write", tried)
-    plan, path = plan_of(), tmp_path / f"out.{ending}"
-    plan = replace(plan, outputs=(*plan.outputs, OutputPlan(str(path))))
+    plan, paths = plan_of(), [tmp_path / f"out.{ending}" for ending in ("mp4", "mkv", "ndjson")]
+    plan = replace(plan, outputs=(*plan.outputs, *(OutputPlan(str(path)) for path in paths)))
     with served([plan], model) as page:
         until(lambda: page.room.run is not None and page.room.run.counts.shown > 5)
-        until(lambda: page.room.state()["stuck"] == 1)
+        until(lambda: page.room.state()["stuck"] == 3)
         assert not list(tmp_path.glob("out*"))
         full.clear()
         until(lambda: page.room.state()["stuck"] == 0)
-        (_, recorded) = page.room.run.outputs
-        until(lambda: recorded.figures.frames > 5)
-    (made,) = tmp_path.glob("out-*")
-    assert made.suffix == path.suffix and made.stat().st_size > 0
-    assert recorded.figures.missed > 0 and page.room.reconnects == 0
-    assert any("the disk is full" in one for one in recorded.remarks)
+        _, *recorded = page.room.run.outputs
+        until(lambda: all(one.figures.frames > 5 for one in recorded))
+    made = {one.suffix: one.stat().st_size for one in tmp_path.glob("out-*")}
+    assert made.keys() == {path.suffix for path in paths} and all(made.values())
+    assert page.room.reconnects == 0
+    for one in recorded:
+        assert one.figures.missed > 0
+        assert any("the disk is full" in said for said in one.remarks)
 
 
 def test_lines_of_sources_that_call_themselves_alike_can_be_told_apart(model, monkeypatch):
