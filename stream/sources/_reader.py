@@ -25,6 +25,7 @@ from stream.sources._ending import Growth
 from stream.sources._guessed import DecodeTimes, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._later import Later
+from stream.sources._other_kinds import OtherKinds
 from stream.sources._spread import Spread
 from stream.sources._tags import UNKNOWN, mend_tags, unknown_colours
 from stream.sources._transparency import decoder_of
@@ -115,6 +116,7 @@ class Reader:
         self._sent = self._came = 0
         self._keyed = self._begins_keyed = self._sought = False
         self._later = Later(container, self._streams)
+        self._others = OtherKinds(path, container, self._streams)
         self._growth = Growth(path)
         for stream in container.streams:
             if stream not in self._streams and stream not in self._later.streams:
@@ -133,7 +135,7 @@ class Reader:
     @property
     def left_out(self) -> list[str]:
         """What of a file that was read to its end is not taken, a sentence each."""
-        return [*self._later.remarks, *self._growth.remarks]
+        return [*self._later.remarks, *self._others.remarks, *self._growth.remarks]
 
     def seek(self, ticks: int) -> None:
         """Goes to the last keyframe at or before a time in ticks of the video's clock."""
@@ -230,6 +232,7 @@ class Reader:
                         return
                     if self._later.has(packet):
                         continue
+                    self._others.packet(packet)
                     if packet.pos is not None and packet.pos > 0:
                         begin = 0 if self._part is None else self._part.begin
                         self._position = begin + packet.pos
