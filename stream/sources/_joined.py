@@ -26,7 +26,8 @@ def beginnings(path: Path, container: str) -> list[int]:
         path: a local file.
         container: FFmpeg's name of its format.
     """
-    walk = {"matroska,webm": _matroska, "avi": _avi}.get(container)
+    walks = {"matroska,webm": _matroska, "avi": _avi, "mov,mp4,m4a,3gp,3g2,mj2": _mp4}
+    walk = walks.get(container)
     if walk is None or not path.is_file():
         return []
     with path.open("rb") as file:
@@ -54,6 +55,38 @@ def _avi(file: BinaryIO, size: int) -> Iterator[int]:
         if kind == b"AVI ":
             yield at
         at += 8 + length + length % 2
+
+
+def _mp4(file: BinaryIO, size: int) -> Iterator[int]:
+    """Those that begin by saying so, and have an index (ISO/IEC 14496-12, 4.2)."""
+    at = begin = 0
+    indexed = False
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(16)
+        length, kind = struct.unpack_from(">I4s", head)
+        if length == 1 and len(head) == 16:
+            (length,) = struct.unpack_from(">Q", head, 8)
+        if kind == b"ftyp" and indexed:
+            yield begin
+            begin, indexed = at, False
+        indexed |= kind == b"moov"
+        if length < 8:  # it goes on to the end, or this is no box
+            break
+        at += length
+    if indexed:
+        yield begin
+
+
+def has_several_flv(path: Path) -> bool:
+    """Whether an FLV is several recordings, for which each of its tags is looked at.
+
+    Args:
+        path: a local file.
+    """
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[:4] == _FLV and next_flv(path, int.from_bytes(head[5:9]) + 4) is not None
 
 
 def next_flv(path: Path, position: int) -> int | None:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from stream.sources._joined import has_several_flv
 from stream.sources._services import BROADCAST
 
 _DISC = "mpeg"
@@ -41,7 +42,11 @@ def runs_through(path: Path, container: InputContainer, video: VideoStream) -> b
         container: the open file.
         video: its stream.
     """
-    if container.format.name not in (BROADCAST, _DISC) or not path.is_file():
+    if not path.is_file():
+        return True
+    if container.format.name == "flv":
+        return not has_several_flv(path)
+    if container.format.name not in (BROADCAST, _DISC):
         return True
     with path.open("rb") as file:
         samples = _Samples(file, path.stat().st_size, container.format.name, video.id)

@@ -16,7 +16,7 @@ from tests.sources.reading import frames_of, seconds_of
 
 CODECS = {".mkv": ("libx264", "aac"), ".webm": ("libvpx-vp9", "libopus"), ".ts": ("libx264", "aac"),
           ".mpg": ("mpeg2video", "mp2"), ".flv": ("libx264", "aac"),
-          ".avi": ("mpeg4", "mp3")}  # fmt: skip
+          ".avi": ("mpeg4", "mp3"), ".mp4": ("libx264", "aac")}  # fmt: skip
 FRAME = Fraction(1, 25)
 
 
@@ -62,7 +62,7 @@ def test_joined_recordings_follow_one_another(tmp_path, ending, count):
     assert not any("cut short" in remark for remark in remarks)
 
 
-@pytest.mark.parametrize("ending", [".mkv", ".avi", ".ts", ".mpg"])
+@pytest.mark.parametrize("ending", [".mkv", ".avi", ".ts", ".mpg", ".flv", ".mp4"])
 def test_a_cut_may_lie_in_the_second_recording(tmp_path, ending):
     parts = [made(tmp_path, f"{number}{ending}") for number in range(2)]
     path = joined(tmp_path / f"all{ending}", *parts)
