@@ -81,10 +81,11 @@ TOGETHER = {
 names; each library has a worker, where it is loaded once."""
 
 WAITING = (
-    *("tests/cli/test_webcam.py", "tests/live/", "tests/serve/test_server.py"),
-    *("tests/sinks/test_network", "tests/sinks/test_window", "tests/sources/test_network"),
+    *("tests/sources/test_network", "tests/serve/test_server.py", "tests/sinks/test_window"),
+    *("tests/cli/test_webcam.py", "tests/sinks/test_network", "tests/live/"),
 )
-"""Files whose tests wait for servers, cameras and windows most of the time, likewise."""
+"""Files whose tests wait for servers, cameras and windows most of the time, those that take longest
+first, as nobody takes from a worker what it has begun."""
 
 HANGS_S = 600.0
 """A test that takes so long ends its worker: a call that never comes back to Python hears no
@@ -208,13 +209,13 @@ def _may_take_longer(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(optionalhook=True)  # a machine lent with a card has no xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than there are cores, as servers and cameras of tests are waited for.
+    """Two workers more than there are cores, as tests wait for servers; none for a single file.
 
-    None for a single file, which would wait longer for them than for its tests.
+    What waits takes one worker as long as two cores take all else.
     """
     files = {argument.partition("::")[0] for argument in config.args}
     if len(files) > 1 or not next(iter(files), "").endswith(".py"):
-        return available_cores() + 1
+        return available_cores() + 2
     config.option.dist = "no"
     return 0
 
@@ -223,7 +224,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """Hands each worker whole files, and all that load a large library to the same one.
 
-    The first worker begins with those that wait: the others have work for the cores meanwhile.
+    Those beyond the cores, one at least, begin with what waits: the others compute meanwhile.
     """
     if config.getvalue("dist") != "loadfile":
         return None
@@ -235,8 +236,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
             return next((name for name, of in TOGETHER.items() if file.startswith(of)), file)
 
         def _assign_work_unit(self, node: WorkerController) -> None:
-            waits = node is self.nodes[0]
-            wanted = (file for file in self.workqueue if file.startswith(WAITING) is waits)
+            waits = node in self.nodes[: max(1, len(self.nodes) - available_cores())]
+            names = WAITING if waits else [f for f in self.workqueue if not f.startswith(WAITING)]
+            wanted = (file for name in names for file in self.workqueue if file.startswith(name))
             long = (file for file in self.workqueue if file.startswith(LONG) and not waits)
             if (file := next(long, None) or next(wanted, None)) is not None:
                 self.workqueue.move_to_end(file, last=False)

@@ -53,14 +53,19 @@ class _Node:
         self.shutting_down = True
 
 
-def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
+@pytest.mark.parametrize(("cores", "workers", "waiting"), [(2, 4, 2), (2, 3, 1), (8, 4, 1)])
+def test_some_workers_begin_with_what_waits_and_the_others_do_not(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, waiting: int
+) -> None:
     remote = pytest.importorskip("xdist.remote")
-    compute = [f"tests/a/test_{number}.py" for number in range(8)]
-    wait = [f"{WAITING[0]}", f"{WAITING[-1]}_x.py"]
+    monkeypatch.setattr(conftest, "available_cores", lambda: cores)
+    compute = [f"tests/a/test_{number}.py" for number in range(16)]
+    wait = [f"{name.removesuffix('.py')}.py" for name in WAITING[: 2 * waiting]]
     with_pytorch = ["tests/export/test_1.py", "tests/models/test_2.py"]
-    files = [*compute[:4], *with_pytorch, *wait, *compute[4:], *LONG]
+    # What takes longest begins, wherever it lies.
+    files = [*compute[:8], *with_pytorch, *reversed(wait), *compute[8:], *LONG]
     tests = [f"{file}::test_{number}" for file in files for number in range(4)]
-    told = {"dist": "loadfile", "tx": ["3*popen"]}
+    told = {"dist": "loadfile", "tx": [f"{workers}*popen"]}
     config = SimpleNamespace(
         getvalue=told.__getitem__, option=SimpleNamespace(loadscopereorder=False)
     )
@@ -68,7 +73,7 @@ def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
         cast("Any", config), remote.Producer("none", enabled=False)
     )
     assert schedule is not None
-    nodes = [_Node(tests) for _ in range(3)]
+    nodes = [_Node(tests) for _ in range(workers)]
     for node in nodes:
         schedule.add_node(cast("Any", node))
         schedule.add_node_collection(cast("Any", node), tests)
@@ -80,12 +85,14 @@ def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
                 done.append(node.waiting.pop(0))
                 schedule.mark_test_complete(cast("Any", node), tests.index(done[-1]))
     assert sorted(done) == sorted(tests)
-    first, *others = nodes
-    assert first.begun[:2] == wait and len(first.begun) > 2
+    first, others = nodes[:waiting], nodes[waiting:]
+    assert [node.begun[0] for node in first] == wait[:waiting]
+    assert {file for node in first for file in node.begun[:2]} == set(wait)
     assert not set(wait) & {file for node in others for file in node.begun}
     assert sum("tests/export/test_1.py" in node.begun for node in nodes) == 1
-    begun = [*others[0].begun[:2], *others[1].begun[:2]]
-    assert {*LONG, compute[0]} < set(begun) and not {*LONG} & set(first.begun)
+    begun = [file for node in others for file in node.begun[:2]]
+    assert {*LONG, compute[0]} < set(begun)
+    assert not {*LONG} & {file for node in first for file in node.begun}
 
 
 def test_each_test_is_guarded_for_as_long_as_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
