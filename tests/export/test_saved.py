@@ -390,3 +390,12 @@ def test_a_foreign_onnx_is_told_what_it_is(tmp_path: Path) -> None:
             assert "made by pytorch 2.4, from images to output0" in said
             assert "export the Mask R-CNN's own checkpoint" in said
             assert "\n" not in said
+
+
+def test_weights_of_shapes_alone_are_called_that(tmp_path: Path) -> None:
+    state = {"backbone.body.conv1.weight": torch.zeros(2, 3, device="meta")}
+    for number, content in enumerate((state, {"model": state})):
+        path = tmp_path / f"{number}.pth"
+        torch.save(content, path)
+        with pytest.raises(ModelError, match="saved without their values"):
+            load_weights(path, ("backbone.body.conv1.weight",), "torchvision's")

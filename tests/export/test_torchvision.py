@@ -364,6 +364,8 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, state):
         )
     with pytest.raises(ModelError, match="there is no such file"):
         weights.read_place(tmp_path / "none.pth")
+    with pytest.raises(ModelError, match="there is no such file"):
+        opened(Asked(weights=str(tmp_path / "none.pt2")))
     (tmp_path / "cut.pth").write_bytes(_checkpoint(tmp_path, state).read_bytes()[:5000])
     with pytest.raises(ModelError, match="damaged or cut short"):
         weights.read_place(tmp_path / "cut.pth")

@@ -83,9 +83,15 @@ def find_weights(
             not an averaged copy.
 
     Raises:
+        ModelError: weights were saved without their values.
         UsageError: there is nothing under the key; the message lists what there is.
     """
     places = list(all_places(content, signs))
+    if not places and _only_described(content):
+        raise ModelError(
+            f"{path}: its weights were saved without their values (on the device 'meta', which "
+            "knows shapes alone); save the model once its weights are loaded"
+        )
     if key is not None:
         for place in places:
             if key.strip(".") in (place.name, place.key):
@@ -170,6 +176,14 @@ def _unwrapped(name: str) -> str:
     for wrapper in _WRAPPERS:
         name = name.replace(f".{wrapper}.", ".")
     return name
+
+
+def _only_described(content: Content, depth: int = 3) -> bool:
+    """Whether there are tensors of the device `meta` in a checkpoint."""
+    if isinstance(content, StandIn):
+        return content.named.endswith("._rebuild_meta_tensor_no_storage")
+    inside = content.values() if isinstance(content, dict) and depth else ()
+    return any(_only_described(one, depth - 1) for one in inside)
 
 
 def is_tensor(value: Content) -> bool:

@@ -269,7 +269,7 @@ def opened(asked: Asked) -> Opened:
 
     arch, weights = asked.arch, asked.weights
     is_file = weights is not None and (
-        Path(weights).suffix in {".pth", ".pt", ".bin", ".ckpt", ".pkl", ".safetensors"}
+        Path(weights).suffix.islower()  # published names end in capitals, as in ".COCO_V1"
         or Path(weights).exists()
     )
     if arch is None and not is_file:
