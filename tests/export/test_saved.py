@@ -195,8 +195,12 @@ def test_programs_are_told_from_weights(tmp_path: Path) -> None:
         read_content(path)
     path = tmp_path / "program.pt2"
     torch.export.save(torch.export.export(layer, (torch.zeros(1, 2),)), str(path))
-    with pytest.raises(ModelError, match=r"a program of torch\.export; take its weights out"):
+    with pytest.raises(
+        ModelError, match=r"a program of torch\.export; take its weights out"
+    ) as said:
         read_content(path)
+    # What the command says last had been that an archive is to be unpacked.
+    assert str(wrong_file(path, "torchvision", said.value)) == str(said.value)
 
 
 def test_what_somebody_asks_for_by_name_is_not_guessed(tmp_path: Path) -> None:

@@ -140,7 +140,9 @@ def wrong_file(path: Path, system: str, error: ModelError) -> ModelError:
 def _is_torch(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/data.pkl") for name in archive.namelist())
+            # Of a program of torch.export, too, torch's reader says what to do.
+            ends = ("/data.pkl", "/archive_format")
+            return any(name.endswith(ends) for name in archive.namelist())
     except (zipfile.BadZipFile, OSError):
         # A zip that is cut short; torch's reader says so.
         return True
