@@ -209,10 +209,10 @@ def _may_take_longer(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(optionalhook=True)  # a machine lent with a card has no xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers more than there are cores, as tests wait for servers; none for a single file."""
+    """One worker more than there are cores, as tests wait for servers; none for a single file."""
     files = {argument.partition("::")[0] for argument in config.args}
     if len(files) > 1 or not next(iter(files), "").endswith(".py"):
-        return available_cores() + 2
+        return available_cores() + 1
     config.option.dist = "no"
     return 0
 
