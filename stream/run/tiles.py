@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.pictures.references import Referencer
 from stream.settings.options import OutputOptions
 from stream.sinks._window_process import letterboxed, write_lines
 from stream.sinks.base import Gone
@@ -76,7 +75,6 @@ class Tile(Display):
         self.lines: tuple[str, ...] = ("opening",)
         self.paused = self.gone = False
         self._changed = changed
-        self._reference = Referencer()
 
     @classmethod
     def accepts(cls, target: str) -> bool:
@@ -101,7 +99,7 @@ class Tile(Display):
         if not isinstance(item, Frame):
             return
         if not self.paused and not self.gone:
-            pixels = pixels_of(item, self._reference, self.shape)
+            pixels = pixels_of(item, self.shape)
             with self._changed:
                 if self.picture is None:
                     self.lines = ()

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
-from stream.pictures.references import Referencer
 from stream.pixels import bgr_from_picture, shown_size
 from stream.settings.options import OutputOptions
 from stream.sinks import _window_process
@@ -86,16 +85,14 @@ def why_no_window() -> str | None:
     return f"no window can be opened{where}; {_INSTEAD}"
 
 
-def pixels_of(frame: Frame, reference: Referencer, shape: Fraction = _SQUARE) -> NDArray[np.uint8]:
+def pixels_of(frame: Frame, shape: Fraction = _SQUARE) -> NDArray[np.uint8]:
     """A frame as it is shown: uint8 [H, W, 3] in BGR, on chequers where it is transparent.
 
     Args:
         frame: painted.
-        reference: of the thread that asks.
         shape: width over height of one sample; screens have square ones.
     """
-    # Converting writes colour tags on what it converts, which a recording may hold too.
-    pixels = bgr_from_picture(reference(frame.image))
+    pixels = bgr_from_picture(frame.image)
     pixels = pixels if frame.alpha is None else on_chequers(pixels, frame.alpha)
     if shape == 1:
         return pixels
@@ -136,7 +133,6 @@ class WindowSink(Display):
         self._lock = threading.Lock()
         self._notice: tuple[str, ...] = ()
         self._redraw = False
-        self._reference = Referencer()
         self._shape = _SQUARE
         self._process: subprocess.Popen[str] | None = None
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -196,7 +192,7 @@ class WindowSink(Display):
         if self.paused or self._closed:
             return
         self._shown = item
-        self.show(pixels_of(item, self._reference, self._shape))
+        self.show(pixels_of(item, self._shape))
 
     def picture(self) -> NDArray[np.uint8] | None:
         """What is in the window, uint8 [H, W, 3] in BGR; None where there was nothing yet.
@@ -204,7 +200,7 @@ class WindowSink(Display):
         It may be asked for from any thread.
         """
         frame = self._shown
-        return None if frame is None else pixels_of(frame, Referencer(), self._shape)
+        return None if frame is None else pixels_of(frame, self._shape)
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
         """Shows a picture, uint8 [H, W, 3] in BGR; it is on the screen when this returns.
