@@ -77,6 +77,15 @@ def is_hls(container: str) -> bool:
     return "hls" in container.split(",")
 
 
+def longest_still(container: str) -> float:
+    """Seconds for which a picture may stand in a film from a server; longer is another clock.
+
+    Args:
+        container: FFmpeg's name of the format.
+    """
+    return 10.0 if is_hls(container) or container.startswith("mpeg") else 3600.0
+
+
 def in_bursts(container: InputContainer) -> bool:
     """Whether what an open container brings comes in bursts: a list of pieces, or a whole file."""
     return bool(container.duration and container.duration > 0) or is_hls(container.format.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 TICKS = Fraction(1, 90_000)
 """Seconds per tick of every live source's time line; what MPEG-TS and RTP count in."""
@@ -26,6 +27,9 @@ _TRUE = 100
 
 _OFF = 0.2
 """Seconds that a picture must be off the line for another clock to be tried."""
+
+_STEPS = 8
+"""Pictures by which is known how far they are from each other."""
 
 _BEGINNING = 10.0
 """Seconds of a connection in which a server sends what it has kept for who joins."""
@@ -59,9 +63,9 @@ class _Placed:
         """Seconds that another picture comes sooner than those that passed say."""
         return float((tick - self.tick) * TICKS) - (wall - self.wall)
 
-    def precedes(self, tick: int, wall: float) -> bool:
-        """Whether one clock may say this and that."""
-        soon = min(LARGEST_STEP, _AHEAD + self.late)
+    def precedes(self, tick: int, wall: float, soon: float) -> bool:
+        """Whether one clock may say this and that, which may come so many seconds too soon."""
+        soon = min(LARGEST_STEP, soon + self.late)
         return tick > self.tick and -LARGEST_STEP <= self.step(tick, wall) <= soon
 
 
@@ -117,10 +121,11 @@ class Timeline:
     Args:
         paced: whether pictures are taken at the pace of their times, so that the source's clock
             cannot be told from how fast they are taken.
+        still: seconds for which one picture of a film may stand; None where what comes is live.
     """
 
-    def __init__(self, *, paced: bool = False) -> None:
-        self.paced = paced
+    def __init__(self, *, paced: bool = False, still: float | None = None) -> None:
+        self.paced, self.still = paced, still
         self._shift: Fraction | None = None
         self._last: _Placed | None = None
         self._anchor: _Placed | None = None
@@ -236,8 +241,11 @@ class Timeline:
             return expected
         tick = round((own + self._shift) / TICKS)
         step = float((tick - self._line) * TICKS) - (wall - last.wall)
-        fits = tick >= self._line and -LARGEST_STEP <= step <= _AHEAD + self._late
-        fits = fits or self._goes_on(own, last, wall)
+        if self.still is None:
+            fits = tick >= self._line and -LARGEST_STEP <= step <= self._soon(tick) + self._late
+            fits = fits or self._goes_on(own, last, wall)
+        else:
+            fits = 0 <= tick - self._line <= self.still / TICKS
         known = self._known(own, wall) if not fits or abs(step) > _OFF else None
         if known is not None and known.shift is not None:
             # The pictures before may have claimed anything, alike or not.
@@ -248,7 +256,7 @@ class Timeline:
             old = round((own + anchor.shift) / TICKS)
             nearer = not fits or abs(anchor.step(old, wall)) <= abs(step)
             doubtful = anchor.shift != self._shift or not fits
-            if doubtful and nearer and anchor.precedes(old, wall):
+            if doubtful and nearer and anchor.precedes(old, wall, self._soon(old)):
                 return self._resume(anchor, old, wall)
         self._anchor = last
         before = self._before
@@ -264,6 +272,22 @@ class Timeline:
             tick, step, self._since = expected, self._late, None
         self._late = self._later(self._late, step)
         return tick
+
+    def _soon(self, tick: int) -> float:
+        """Seconds that a picture may come too soon where none before it came late.
+
+        Pictures in a burst are as far from each other as those before were. One that is much
+        further claims what nothing has made up for, and those behind it would find their places
+        taken.
+
+        Args:
+            tick: where its clock has it.
+        """
+        if self.paced or len(self._lately) < _STEPS:
+            return _AHEAD
+        steps = [after.tick - before.tick for before, after in pairwise(self._lately)]
+        further = float((tick - self._lately[-1].tick - max(steps)) * TICKS)
+        return _AHEAD if further <= _OFF else _OFF
 
     def _goes_on(self, own: Fraction | None, last: _Placed, wall: float) -> bool:
         """Whether the clock of the last picture goes on behind a silence.

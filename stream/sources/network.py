@@ -33,7 +33,7 @@ from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
 from stream.sources._opened import Opened
 from stream.sources._outages import Outages
-from stream.sources._pacing import Pacer, in_bursts, is_hls
+from stream.sources._pacing import Pacer, in_bursts, is_hls, longest_still
 from stream.sources._senders import Seldom
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar, reshaped
@@ -302,6 +302,7 @@ class NetworkSource(LiveSource):
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
         paced = self._timeline.paced = self._finite or is_hls(self._opened.container)
+        self._timeline.still = longest_still(self._opened.container) if self._finite else None
         pacer = Pacer(self._closed, outages=not self._finite) if paced else None
         for event in self._events():
             if isinstance(event, Sound):
