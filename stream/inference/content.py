@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream.inference.route import Route
 from stream.system.cpu import processor
@@ -19,14 +20,16 @@ def content(chosen: Route, path: Path, metadata: Metadata) -> str | bytes:
     """A model's file as a provider is to have it: its path, or what is made of it."""
     if chosen.pads_regions:
         from stream.inference.fixed_regions import with_fixed_regions
+        from stream.inference.onnx_whole import whole_model
 
-        return with_fixed_regions(path.read_bytes())
+        return with_fixed_regions(whole_model(path))
     if _needs_bounds(chosen, metadata):
         from stream.inference.bounded_weights import with_bounded_weights
+        from stream.inference.onnx_whole import whole_model
 
         try:
-            return with_bounded_weights(path.read_bytes(), widens=chosen.name == "cpu")
-        except (OSError, ValueError, TypeError) as error:
+            return with_bounded_weights(whole_model(path), widens=chosen.name == "cpu")
+        except (ModelError, OSError, ValueError, TypeError) as error:
             logger.info("the weights of %s stay as they are: %s", path, error)
     return str(path)
 

@@ -14,7 +14,7 @@ from stream.errors import ModelError
 from stream.inference.content import EDITED
 from stream.inference.contract import INPUT
 from stream.inference.kept_model import is_whole, kept_for, written
-from stream.inference.onnx_ends import read_graph
+from stream.inference.onnx_ends import read_graph, weights_beside
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
 from stream.kernels import layers
@@ -150,15 +150,17 @@ def _quicker(model: Path, content: str | bytes, width: int) -> str | bytes:
     """What is opened of a model as the built-in CPU provider is quickest with it."""
     if not width:
         return content
+    from stream.inference.onnx_whole import whole_model
     from stream.inference.wide_first_layer import with_wide_first_layer
 
     try:
-        whole = content if isinstance(content, bytes) else model.read_bytes()
+        whole = content if isinstance(content, bytes) else whole_model(model)
         edited = with_wide_first_layer(whole, width)
-    except (OSError, ValueError, TypeError) as error:
+    except (ModelError, OSError, ValueError, TypeError) as error:
         logger.info("the first layer of %s stays as it is: %s", model, error)
         return content
-    return content if edited is whole else edited
+    # What is kept lies elsewhere, without the files beside the model.
+    return content if edited is whole and not weights_beside(model) else edited
 
 
 def kept_graph(model: Path, version: str, fixed: Mapping[str, int]) -> Path | None:

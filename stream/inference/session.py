@@ -309,9 +309,10 @@ def _gatherer(
     from stream.inference.batches import COUNTS, Batches
     from stream.inference.fixed_regions import with_fixed_regions
     from stream.inference.gatherer import Gatherer
+    from stream.inference.onnx_whole import whole_model
 
     def make(count: int, fixed: Mapping[str, int]) -> InferenceSession:
-        model = with_batch(with_fixed_regions(path.read_bytes()), count)
+        model = with_batch(with_fixed_regions(whole_model(path)), count)
         at_once = f"{what}, {count} at once"
         return create(chosen, model, threads, at_once, fixed=fixed, beside=path.parent)
 
