@@ -201,8 +201,8 @@ class VideoWriter(OnlyNamed):
         if self.path.suffix.lower() not in VideoSink.endings:
             raise UsageError(
                 f"{self.path} is no video: a VideoWriter writes {', '.join(VideoSink.endings)}; "
-                "stream.process sends to addresses, and writes animated pictures (.webp, .apng) "
-                "and one a frame (out/%06d.png)"
+                "stream.process sends to addresses, and writes animated pictures (.webp, .gif, "
+                ".apng) and one a frame (out/%06d.png)"
             )
 
     def _check_opacity(self) -> None:

@@ -44,6 +44,11 @@ class Animation(ABC):
         self._shown = Fraction(0)
         self._begin()
 
+    @property
+    def remarks(self) -> list[str]:
+        """What was not kept of the pictures, for whom it was made to know."""
+        return []
+
     def add(self, pixels: NDArray[np.uint8], until: Fraction) -> None:
         """Adds a picture.
 

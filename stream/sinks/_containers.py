@@ -167,8 +167,8 @@ def choose_container(path: Path) -> ContainerKind:
         known = ", ".join(_KINDS)
         what = f"the ending {ending} is not known" if ending else "the name has no ending"
         raise UsageError(
-            f"{path} cannot be written: {what}; use one of {known}, for an animated picture .webp "
-            "or .apng, or numbered pictures (out/%06d.png) for a picture a frame"
+            f"{path} cannot be written: {what}; use one of {known}, for an animated picture .webp, "
+            ".gif or .apng, or numbered pictures (out/%06d.png) for a picture a frame"
         )
     return _KINDS[ending]
 

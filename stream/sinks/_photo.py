@@ -19,8 +19,8 @@ from stream.types import Array
 CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _TIFF = (".tif", ".tiff")
 _EXTRA_SAMPLES, _SHORT = 338, 3
-# Pixels a side: WebP's fields have 14 bits, the JPEG library stops short of its 16.
-_MOST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
+# Pixels a side: WebP's fields have 14 bits, GIF's 16, the JPEG library stops short of its 16.
+_MOST = {".webp": 16383, ".gif": 65535, ".jpg": 65500, ".jpeg": 65500}
 # Where an ICC profile says which colours it is for (ICC.1, 7.2.6), and ours.
 _SPACE, _RGB = slice(16, 20), b"RGB "
 

@@ -1,4 +1,4 @@
-"""Animated pictures, as web pages and chats show them: APNG and WebP."""
+"""Animated pictures, as web pages and chats show them: APNG, GIF and WebP."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from stream.pictures.scaler import Scaler
 from stream.pixels import bgr_from_picture
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
+from stream.sinks._animated_gif import AnimatedGif
 from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._photo import why_too_large
@@ -26,7 +27,7 @@ from stream.types import Array
 from stream.wording.names import numbered
 from stream.wording.words import counted
 
-_ENDINGS = (".apng", ".webp")
+_ENDINGS = (".apng", ".gif", ".webp")
 _QUALITY, _LOSSLESS = 90, 101
 _USUAL_RATE = Fraction(25)
 
@@ -35,9 +36,10 @@ class AnimationSink(Sink):
     """Writes footage as an animated picture, with transparency where frames have some.
 
     APNG keeps every pixel and every time; WebP keeps the opacity exactly, colours in good quality
-    (`--crf`: 0 without loss, else as much below 100), and times to a millisecond. Both play over
-    and over, have no sound, and are whole after every picture, so a crash costs at most one. A file
-    that is replaced stays until the new one is complete.
+    (`--crf`: 0 without loss, else as much below 100), and times to a millisecond; GIF is shown
+    everywhere, has 256 colours at once, no soft edges, and times to a hundredth of a second. All
+    play over and over, have no sound, and are whole after every picture, so a crash costs at most
+    one. A file that is replaced stays until the new one is complete.
     """
 
     priority: ClassVar[int] = 1
@@ -60,13 +62,14 @@ class AnimationSink(Sink):
         ):
             if value is not None:
                 raise UsageError(f"{target} is an animated picture and has no --{name}; leave it")
-        if options.crf is not None and ending == ".apng":
-            raise UsageError(f"{target} keeps every pixel and has no --crf; .webp can be smaller")
+        if options.crf is not None and ending != ".webp":
+            what = "keeps every pixel" if ending == ".apng" else "has 256 colours"
+            raise UsageError(f"{target} {what} and has no --crf; .webp has")
         check_destination(target, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
     def check_alpha(cls, target: str, options: OutputOptions) -> None:
-        """Both hold it."""
+        """All hold it."""
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
@@ -107,6 +110,10 @@ class AnimationSink(Sink):
         try:
             if ending == ".apng":
                 self._animation = AnimatedPng(self._destination, size, alpha=info.alpha)
+            elif ending == ".gif":
+                self._animation = AnimatedGif(
+                    self._destination, size, alpha=info.alpha, exact=info.exact
+                )
             else:
                 quality = _QUALITY if crf is None else round(100 - crf) if crf else _LOSSLESS
                 quality = _LOSSLESS if info.exact and crf is None else quality
@@ -208,4 +215,4 @@ class AnimationSink(Sink):
             said.append(
                 f"sound and what else is in the source is left out: {self.path.suffix} has none"
             )
-        return said
+        return said + self._animation.remarks

@@ -1,4 +1,4 @@
-"""Animated PNG and WebP: pixels, transparency and times come out as they went in."""
+"""Animated PNG, WebP and GIF: pixels, transparency and times come out as they went in."""
 
 import struct
 from fractions import Fraction
@@ -37,6 +37,11 @@ def write(path, *, alpha=True, times=TIMES, tick=Fraction(1, 25), empty=(), **op
             given = mask if alpha else None
             sink.write(Frame(picture, index, pts, tick, 1, alpha=given))
     return sink
+
+
+def seen_in(ending, opacity):
+    """The opacity that a format holds of one."""
+    return np.where(opacity < 128, 0, 255).astype(np.uint8) if ending == ".gif" else opacity
 
 
 def read(path):
@@ -86,6 +91,70 @@ def test_without_transparency_pictures_are_whole(tmp_path, ending):
         assert error.max() == 0 if ending == ".apng" else error.mean() < 6
 
 
+def written(path, pictures, *, tick=Fraction(1, 25), **described):
+    """Pictures, uint8 [H, W, 3], one after another as an animation."""
+    height, width = pictures[0].shape[:2]
+    told = info(width=width, height=height, pixel_format="yuv444p", **described)
+    with AnimationSink(path, told, overwrite=True) as sink:
+        for index, one in enumerate(pictures):
+            sink.write(Frame(picture_from_bgr(one), index, index, tick, 1))
+    return sink
+
+
+def test_a_gif_has_hard_edges_and_says_so(tmp_path):
+    sink = write(tmp_path / "out.gif", empty=(3,))
+    found = read(tmp_path / "out.gif")
+    assert [shown for _, shown in found] == (np.diff([*TIMES, 18]) * 40).tolist()
+    for index, (shown, _) in enumerate(found):
+        opacity = np.zeros_like(shown[..., 3]) if index == 3 else seen_in(".gif", matte(index))
+        assert np.array_equal(shown[..., 3], opacity)
+        seen = opacity > 0
+        error = shown[seen][:, :3].astype(int) - pixels(index)[seen][:, ::-1]
+        assert index == 3 or np.abs(error).mean() < 12
+    assert any("edges are hard" in said for said in sink.remarks)
+
+
+def test_a_gif_takes_other_colours_where_the_picture_is_another(tmp_path):
+    """And what does not change takes no room, behind that as before."""
+    across, down = np.meshgrid(np.arange(160), np.arange(120))
+    warm = np.dstack([0 * down, across, 128 + down]).astype(np.uint8)
+    cold = np.dstack([128 + down, 255 - across, 0 * down]).astype(np.uint8)
+    small = written(tmp_path / "short.gif", [warm, cold]).path.stat().st_size
+    film = [warm, warm, cold, cold, cold, cold]
+    sink = written(tmp_path / "out.gif", film)
+    found = read(tmp_path / "out.gif")
+    # Pictures that are the same may be one that is shown for longer.
+    shown = [one for one, length in found for _ in range(round(length / 40))]
+    assert len(shown) == len(film)
+    for one, made in zip(shown, film, strict=True):
+        assert np.abs(one[..., :3].astype(int) - made[..., ::-1]).mean() < 6
+    assert sink.path.stat().st_size < small + 4 * 1200
+    assert any("256 colours" in said for said in sink.remarks)
+
+
+def test_a_gif_keeps_colours_that_mean_something(tmp_path):
+    film = [np.zeros((48, 64, 3), np.uint8) for _ in range(4)]
+    film[1][:20, :30] = 255
+    film[2][5:9, 5:9] = (3, 2, 1)
+    film[3][5:9, 5:9] = (1, 2, 3)
+    sink = written(tmp_path / "out.gif", film, exact=True)
+    for (shown, _), made in zip(read(tmp_path / "out.gif"), film, strict=True):
+        assert np.array_equal(shown[..., :3], made[..., ::-1])
+    assert not any("colours" in said for said in sink.remarks)
+
+
+@pytest.mark.parametrize("rate", [24, 30, 50, 60, 240])
+def test_a_gif_keeps_time_at_any_rate(tmp_path, rate):
+    """Browsers show a picture of one hundredth of a second for ten of them."""
+    film = [cv2.resize(pixels(index), (24, 16)) for index in range(rate)]
+    sink = written(tmp_path / "out.gif", film, tick=Fraction(1, rate))
+    lengths = [length for _, length in read(tmp_path / "out.gif")]
+    assert sum(lengths) == pytest.approx(1000, abs=20)
+    assert min(lengths) >= 20
+    out = [said for said in sink.remarks if "left out, as a .gif shows at most 50" in said]
+    assert bool(out) == (rate > 50) == (len(lengths) < rate)
+
+
 def test_times_do_not_drift(tmp_path):
     # 30000/1001 pictures a second: 33.37 ms each.
     write(tmp_path / "out.webp", times=range(90), tick=Fraction(1001, 30000))
@@ -96,7 +165,7 @@ def test_times_do_not_drift(tmp_path):
     assert delays == [Fraction(1001, 30000)] * 90
 
 
-@pytest.mark.parametrize("ending", [".apng", ".webp"])
+@pytest.mark.parametrize("ending", [".apng", ".webp", ".gif"])
 def test_after_every_picture_the_file_is_whole(tmp_path, ending):
     path = tmp_path / f"out{ending}"
     sink = AnimationSink(path, info(width=96, height=64, pixel_format="yuv444p10le", alpha=True))
@@ -106,7 +175,8 @@ def test_after_every_picture_the_file_is_whole(tmp_path, ending):
         if index:
             shown = read(path)
             assert len(shown) == index
-            assert np.array_equal(shown[-1][0][..., 3], matte(index - 1))
+            there = shown[-1][0][..., 3]
+            assert np.array_equal(there, seen_in(ending, matte(index - 1)))
     sink.abort()
     assert len(read(path)) == 3
 
@@ -133,7 +203,8 @@ def test_footage_becomes_an_animation_and_photos_pictures():
     [
         ("out.apng", {"codec": "libx264"}, "has no --codec"),
         ("out.webp", {"preset": "fast"}, "has no --preset"),
-        ("out.apng", {"crf": 20.0}, "keeps every pixel and has no --crf"),
+        ("out.apng", {"crf": 20.0}, "keeps every pixel and has no --crf; .webp has"),
+        ("out.gif", {"crf": 20.0}, "has 256 colours and has no --crf"),
     ],
 )
 def test_what_only_videos_can_be_asked_is_refused(target, options, words):
