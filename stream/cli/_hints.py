@@ -62,8 +62,9 @@ def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
 
 
 def meant_option(argument: str, options: Iterable[str]) -> str:
-    """The option that was meant by `-look`, which is read as letters of one option each."""
-    return nearest(f"-{argument.partition('=')[0]}", options) if len(argument) > 2 else ""
+    """The option that was meant by `-look`, which is read as letters of one each, or by `-y`."""
+    name = argument.partition("=")[0]
+    return nearest(f"-{name}", options, by_letters=len(name) > 2)
 
 
 def no_such_command(word: str, commands: Iterable[str]) -> UsageError:

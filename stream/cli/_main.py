@@ -269,7 +269,7 @@ def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
         if os.path.lexists(typed):
             return f"{visible(typed)} is read as an option; ./{visible(typed)} is the file"
         others = _commands_with(name, error.ctx) if name.startswith("--") else []
-        near = (
+        near = _look(name, known) or (
             nearest(name, known, by_letters=not others)
             if name.startswith("--")
             else meant_option(typed, known)
@@ -292,6 +292,18 @@ def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
     else:
         sentence = _plain(error.format_message())
     return sentence
+
+
+def _look(option: str, known: Sequence[str]) -> str:
+    """The look that an option has the name of, as it is asked for; "" where none has."""
+    name = option.removeprefix("--")
+    if "--look" not in known or name == option:
+        return ""
+    from stream.compositing import LAYERS
+    from stream.compositing.painter import ALIASES
+
+    looks = {*ALIASES, *LAYERS.names()}
+    return f"--look {name}" if name in looks else ""
 
 
 _OF_SOURCES = ("file", "image", "webcam", "url")

@@ -53,7 +53,7 @@ _OTHER_WORDS: Mapping[str, str | tuple[str, ...]] = {
     **dict.fromkeys(("ss", "seek", "begin"), "start"),
     **dict.fromkeys(("filter-classes", "only", "names"), "classes"),
     **dict.fromkeys(("anonymize", "anonymise", "redact"), "hide"),
-    "duration": ("end", "seconds"),
+    **dict.fromkeys(("duration", "t", "to"), ("end", "seconds")),
     "retry": "give-up",
     # Commands.
     **dict.fromkeys(("video", "movie", "film", "play", "process"), "file"),

@@ -26,6 +26,7 @@ from stream.settings.likeness import nearest
         ("--limit", ["--list", "--seconds"], "--seconds"),
         ("--duration", ["--end", "--seconds"], "--end"),
         ("--duration", ["--seconds"], "--seconds"),
+        ("--to", ["--end", "--zone"], "--end"),
         ("--width", ["--device", "--size"], "--size"),
         ("CPU", ["cpu", "cuda"], "cpu"),
         ("--Look", ["--look", "--label"], "--look"),
