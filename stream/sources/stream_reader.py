@@ -127,7 +127,7 @@ class StreamReader:
         self.opened: Opened | None = None
         """What the connection brings, once its first picture is there. The event that says so may
         be pushed out by what follows."""
-        self.heard = 0.0
+        self.heard, self._waits = 0.0, False
         """`time.monotonic()` of the last packet of the picture; 0 before the first."""
         self._damage = Damage()
         self._pictures = 0
@@ -170,8 +170,21 @@ class StreamReader:
         return self._thread.is_alive()
 
     def silence(self) -> float:
-        """Seconds since the last packet of the picture; infinite before the first."""
+        """Seconds since the last packet of the picture; infinite before the first.
+
+        While it waits until what it read is taken, as where a film's picture stands for long,
+        nothing can be heard.
+        """
+        if self._waits:
+            return 0.0
         return time.monotonic() - self.heard if self.heard else float("inf")
+
+    def _give(self, event: Event) -> None:
+        """Puts an event where it is taken, once there is room."""
+        began, self._waits = time.monotonic(), True
+        self.events.put(event)
+        self.heard += time.monotonic() - began if self.heard else 0.0
+        self._waits = False
 
     def stop(self, patience: float = 0.0) -> None:
         """Tells the thread to let go, and waits up to `patience` seconds for it."""
@@ -231,7 +244,7 @@ class StreamReader:
             if packet.stream.type == "audio":
                 if self.opened and (packet.dts is not None or packet.pts is not None):
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
-                    self.events.put(Sound(position, packet, arrived, *marks[position].of(packet)))
+                    self._give(Sound(position, packet, arrived, *marks[position].of(packet)))
                 continue
             if sender.begins_anew(packet) and self._may_have_more(len(audio)):
                 raise ChangedError
@@ -241,9 +254,9 @@ class StreamReader:
                     # Only now is it known what comes: who joins between two key frames finds
                     # streams without a size.
                     self.opened = opened_as(container, video, templates, event.picture)
-                    self.events.put(self.opened)
+                    self._give(self.opened)
                 self._pictures += 1
-                self.events.put(event)
+                self._give(event)
         if self.opened is None and not self._stop.is_set():
             raise NoPictureError(container.format.name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import io
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,6 +115,33 @@ def test_a_codec_that_changes_on_the_way_ends_the_connection(monkeypatch, renewe
         assert "perhaps its codec has changed" in str(event.error)
     else:
         assert event.error is None and (later != first or seen == 350)
+
+
+def test_while_what_was_read_waits_to_be_taken_nothing_is_silent(monkeypatch):
+    """Where a film's picture stood for eight seconds its sound counted as all that came."""
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    now, sent = [1000.0], _coded("libx264", 50)
+    monkeypatch.setattr(stream_reader, "time", clock)
+    monkeypatch.setattr(stream_reader, "_AHEAD", 4)
+    reader = StreamReader(
+        lambda: av.open(_Cable(sent, None), options={"probesize": "10000"}),
+        lambda error: SourceError(str(error)),
+        audio=False,
+        paced=lambda container: True,
+    )
+    guard = time.monotonic() + 60
+    while len(reader.events) < 4:
+        assert time.monotonic() < guard
+        time.sleep(0.001)
+    now[0] += 100
+    while reader.silence():  # it may just be reading the next one
+        assert time.monotonic() < guard
+        time.sleep(0.001)
+    while not isinstance(reader.events.take(60), Ended):
+        assert reader.silence() == 0
+    reader.stop(patience=60)
+    now[0] += 7
+    assert reader.silence() == 7
 
 
 def test_samples_that_become_wider_make_the_picture_wider():
