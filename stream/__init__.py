@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING
 
 from stream.version import __version__
 
+# Loading `typing` for its name of this takes nearly all of the time in which the program cannot yet
+# take Ctrl-C, and Python shows how far it has come.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stream.api import Video, draw, open, process
     from stream.errors import StreamError

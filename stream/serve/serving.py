@@ -95,7 +95,7 @@ def serve(
     asked = plans[0].model
     models = Models(asked, options.more_models or (), segmenter, yields=len(plans) > 1)
     turns = Turns(max(1, models.get(asked.model).workers), coming=len(plans))
-    names = distinct([name_of(_plain(plan)) for plan in plans])
+    names = distinct([plan.source.name or name_of(_plain(plan)) for plan in plans])
     rooms = [
         Room(str(place), name, plan, models, turns, console=console)
         for place, (name, plan) in enumerate(zip(names, plans, strict=True))

@@ -891,9 +891,11 @@ def test_what_cannot_be_written_at_the_end_is_said_by_whomever_it_was_ended(mode
 
 def test_several_sources_have_names_of_their_own_and_share_the_model(model):
     plans = [plan_of(picture=PictureOptions(look="binary")), plan_of()]
+    plans[1] = replace(plans[1], source=replace(plans[1].source, name="door"))
     with served(plans, model) as page:
+        # As files are called that are written of it;.
         names = [room.name for room in page.house.rooms.values()]
-        assert names == ["pattern", "pattern-2"]
+        assert names == ["pattern", "door"]
         first, second = page.house.rooms.values()
         assert first.settings()["look"] == "binary"
         wish = {"type": "set", "room": "0", "threshold": 0.9}
