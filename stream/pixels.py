@@ -151,17 +151,30 @@ def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> Array:
 
 
 def matrix_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
-    """Weights of red and blue in luma by the colour tag (H.273 MatrixCoefficients).
-
-    Where the tag says nothing that we know, players guess by size, and so do we: high definition
-    is BT.709, anything smaller is BT.601.
-    """
-    known = _guessed(matrix, width, height)
+    """Weights of red and blue in luma by the colour tag, as `known_matrix` has it."""
+    known = MATRICES[known_matrix(matrix, width, height)]
     return known.red, known.blue
 
 
-def _guessed(matrix: int, width: int, height: int) -> Matrix:
-    return MATRICES.get(matrix) or MATRICES[1 if width >= 1280 or height > 576 else 6]
+def known_matrix(matrix: int, width: int, height: int) -> int:
+    """By what a picture's samples mean colours: one of `MATRICES`, in H.273's numbers.
+
+    Where the tag says nothing that we know, players guess by size, and so do we: high definition
+    is BT.709, anything smaller is BT.601.
+
+    Args:
+        matrix: the tag, H.273's MatrixCoefficients.
+        width: of the picture as it was stored, in pixels.
+        height: likewise.
+    """
+    if matrix in MATRICES:
+        return matrix
+    return 1 if width >= 1280 or height > 576 else 6
+
+
+def matrix_of(picture: av.VideoFrame) -> int:
+    """`known_matrix` of a picture that is YUV."""
+    return known_matrix(int(picture.colorspace), picture.width, picture.height)
 
 
 def rgb_to_yuv(red: float, blue: float) -> NDArray[np.float64]:
@@ -193,8 +206,8 @@ def yuv_to_rgb(red: float, blue: float, *, full_range: bool) -> NDArray[np.float
 
 @functools.cache
 def mixing(matrix: int, full_range: bool) -> NDArray[np.float32]:
-    """`yuv_to_rgb` by the colour tag (H.273); BT.601 where it says nothing, as FFmpeg has it."""
-    known = MATRICES.get(matrix, _BT601)
+    """`yuv_to_rgb` by one of `MATRICES`, in H.273's numbers."""
+    known = MATRICES[matrix]
     return yuv_to_rgb(known.red, known.blue, full_range=full_range)
 
 
@@ -233,7 +246,7 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
     if not exact or picture.colorspace not in (5, 6):
         # While it converts, PyAV changes the tags of the picture that it is given.
         source = Referencer()(picture)
-        made = Scaler()(source, pixel_format="bgr24", src_colorspace=_told(source))
+        made = Scaler()(source, pixel_format="bgr24", src_colorspace=told_matrix(source))
         return made.to_ndarray().astype(np.uint8, copy=False)
     planes = [plane_view(plane, 10) for plane in picture.planes]
     backward = np.linalg.inv(rgb_to_yuv(_BT601.red, _BT601.blue))[::-1] * (255 / 1023)
@@ -246,11 +259,11 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
     return pixels
 
 
-def _told(picture: av.VideoFrame) -> Colorspace | None:
+def told_matrix(picture: av.VideoFrame) -> Colorspace | None:
     """What swscale is to be told of a picture's matrix, which takes BT.601 where none is named."""
     if picture.colorspace != _UNSAID or picture.format.is_rgb:
         return None
-    return _guessed(picture.colorspace, picture.width, picture.height).swscale
+    return MATRICES[matrix_of(picture)].swscale
 
 
 def rgb_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from stream.inference.contract import INPUT, Geometry, Resize
 from stream.inference.onnx_writer import GraphWriter, type_code
 from stream.pictures.siting import CENTRED, Siting
-from stream.pixels import MATRICES, is_full_range, paintable, plane_view, rgb_to_yuv
+from stream.pixels import (
+    MATRICES,
+    is_full_range,
+    matrix_of,
+    paintable,
+    plane_view,
+    rgb_to_yuv,
+)
 from stream.types import Array
 
 Matrix = NDArray[np.float32]
@@ -26,7 +33,6 @@ Matrix = NDArray[np.float32]
 POLICIES = ("bilinear", "area")
 """Ways of resizing that the graph knows; the others are made on the CPU, as their origin rounds."""
 _SEMI_PLANAR = ("nv12", "p010le")
-_BT601 = 6
 _siting = Siting()
 
 
@@ -67,14 +73,13 @@ def layout_of(frame: av.VideoFrame) -> Layout | None:
     steps = (64 // shape.chroma_width(64), 64 // shape.chroma_height(64))
     if max(steps) > 2:
         return None
-    known = int(frame.colorspace)
     return Layout(
         (frame.width, frame.height),
         (shape.chroma_width(frame.width), shape.chroma_height(frame.height)),
         steps,
         CENTRED if steps == (1, 1) else _siting(frame),
         interleaved,
-        known if known in MATRICES else _BT601,
+        matrix_of(frame),
         is_full_range(name, int(frame.color_range)),
         shape.components[0].bits,
         6 if name == "p010le" else 0,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.reformatter import Interpolation as Swscale
 from numpy.typing import NDArray
 
@@ -20,7 +20,7 @@ from stream.inference.onnx_runtime import DeviceTensor
 from stream.inference.own_input import OwnInput
 from stream.inference.resize import resize_rgb
 from stream.pictures.rgb import check_rgb
-from stream.pixels import MATRICES, is_full_range, mixing, plane_view
+from stream.pixels import MATRICES, is_full_range, matrix_of, mixing, plane_view
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 
@@ -134,13 +134,14 @@ class Preprocessor:
     def _mixed(self, frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
         full = is_full_range(frame.format.name, int(frame.color_range))
         kept = ColorRange.JPEG if full else ColorRange.MPEG
+        matrix = matrix_of(frame)
         small = self._reformatter().reformat(
             frame,
             width=width,
             height=height,
             format="yuv444p",
-            src_colorspace=matrix_of(frame),
-            dst_colorspace=matrix_of(frame),
+            src_colorspace=MATRICES[matrix].swscale,
+            dst_colorspace=MATRICES[matrix].swscale,
             # Rounded, not cut: else the whole is 0.2 levels too dark.
             interpolation=Swscale.AREA | Swscale.ACCURATE_RND,
             src_color_range=kept,
@@ -148,7 +149,7 @@ class Preprocessor:
             threads=1,
         )
         yuv = cv2.merge([plane_view(plane) for plane in small.planes])
-        rgb = cv2.transform(yuv, mixing(int(frame.colorspace), full))
+        rgb = cv2.transform(yuv, mixing(matrix, full))
         return np.asarray(rgb, np.uint8)
 
     def _reformatter(self) -> VideoReformatter:
@@ -165,23 +166,12 @@ class Preprocessor:
             width=width,
             height=height,
             format="rgb24",
-            src_colorspace=matrix_of(frame),
+            src_colorspace=None if frame.format.is_rgb else MATRICES[matrix_of(frame)].swscale,
             interpolation=flags,
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )
         return plane_view(small.planes[0], channels=3)
-
-
-def matrix_of(frame: av.VideoFrame) -> Colorspace | None:
-    """The matrix that turns a frame's YUV into RGB; None for pictures that are not YUV.
-
-    Where the frame names none, or one that swscale lacks, BT.601 is taken, as FFmpeg does.
-    """
-    if frame.format.is_rgb:
-        return None
-    known = MATRICES.get(int(frame.colorspace))
-    return Colorspace.ITU601 if known is None else known.swscale
 
 
 def _padded(content: NDArray[np.uint8], geometry: Geometry, resize: Resize) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from stream.frame import Frame
 from stream.pictures.on_black import seen
 from stream.pictures.references import Referencer
 from stream.pictures.scaler import Scaler
-from stream.pixels import MATRICES, bgr_from_picture
+from stream.pixels import MATRICES, bgr_from_picture, matrix_of
 from stream.sinks.browser import Slot
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ def _is_as_wanted(picture: av.VideoFrame, height: int, shape: Fraction) -> bool:
     size = picture.width, picture.height
     return (
         picture.format.name == "yuv420p"
-        and _matrix_of(picture) in (5, 6)
+        and matrix_of(picture) in (5, 6)
         and picture.color_range != ColorRange.JPEG
         and fitted_size(*size, height, shape) == size
     )
@@ -124,7 +124,7 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
         picture,
         *fitted_size(picture.width, picture.height, height, shape),
         "yuv420p",
-        src_colorspace=MATRICES[_matrix_of(picture)].swscale,
+        src_colorspace=MATRICES[matrix_of(picture)].swscale,
         dst_colorspace=Colorspace.ITU601,
         src_color_range=(
             ColorRange.JPEG
@@ -133,14 +133,6 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
         ),
         dst_color_range=ColorRange.MPEG,
     )
-
-
-def _matrix_of(picture: av.VideoFrame) -> int:
-    """How a picture's samples mean colours, by its size where it does not say."""
-    matrix = int(picture.colorspace)
-    if matrix in MATRICES:
-        return matrix
-    return 1 if picture.width >= 1280 or picture.height > 576 else 6
 
 
 def jpeg_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> bytes:

@@ -15,7 +15,7 @@ from stream.pictures.letterbox import Letterbox
 from stream.pictures.on_black import on_black
 from stream.pictures.references import Referencer
 from stream.pictures.scaler import Scaler
-from stream.pixels import MATRICES, plane_view
+from stream.pixels import MATRICES, matrix_of, plane_view
 
 _DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
 _RGB_MATRIX = 0
@@ -82,12 +82,10 @@ class Pictures:
     def _convert(self, picture: VideoFrame) -> VideoFrame:
         if not self._to_rgb or picture.format.is_rgb:
             return self._scale(picture, pixel_format=self._format)
-        high = picture.width >= 1280 or picture.height > 576
-        matrix = MATRICES.get(picture.colorspace) or MATRICES[1 if high else 6]
         converted = self._scale(
             picture,
             pixel_format=self._format,
-            src_colorspace=matrix.swscale,
+            src_colorspace=MATRICES[matrix_of(picture)].swscale,
             dst_colorspace=Colorspace.DEFAULT,
             dst_color_range=ColorRange.JPEG,
         )

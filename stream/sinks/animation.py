@@ -14,7 +14,7 @@ from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.pictures.on_black import seen
 from stream.pictures.scaler import Scaler
-from stream.pixels import bgr_from_picture
+from stream.pixels import bgr_from_picture, told_matrix
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
 from stream.sinks._animated_gif import AnimatedGif
@@ -153,7 +153,9 @@ class AnimationSink(Sink):
                 alpha = np.full(pixels.shape[:2], 255, np.uint8)
             return np.dstack([pixels, alpha])
         fitted: VideoFrame = self._fitting(picture, frame.alpha)
-        return Scaler()(fitted, pixel_format="bgra" if self._info.alpha else "bgr24").to_ndarray()
+        name = "bgra" if self._info.alpha else "bgr24"
+        made = Scaler()(fitted, pixel_format=name, src_colorspace=told_matrix(fitted))
+        return made.to_ndarray()
 
     def _put(self, until: Fraction) -> None:
         waiting, self._waiting = self._waiting, None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stream.inference.contract import Resize
+from stream.inference.converter import layout_of
 from stream.inference.preprocess import Preprocessor
 from tests import photos
 
@@ -104,6 +105,18 @@ def test_matrices_that_are_unnamed_or_unknown_do_not_stop_it(matrix: int) -> Non
     seen = Preprocessor(LETTERBOX)(frame)
     assert seen.tensor.shape == (1, 240, 320, 3)
     assert int(frame.colorspace) == matrix  # the frame goes on to the encoder as it was
+
+
+def test_where_no_matrix_is_named_it_sees_what_players_show() -> None:
+    for size, matrix in (((600, 400), 6), ((1280, 720), 1)):
+        shown = frame_of(cv2.resize(COFFEE, size), "yuv420p", matrix, full_range=False)
+        for interpolation in ("area", "pil_bilinear"):
+            seen = Preprocessor(Resize("native", interpolation=interpolation))
+            shown.colorspace = matrix
+            want = seen(shown).tensor
+            shown.colorspace = 2
+            assert (seen(shown).tensor == want).all()
+        assert layout_of(shown).matrix == matrix
 
 
 @pytest.mark.parametrize("anchor", ["corner", "centre"])
