@@ -35,7 +35,7 @@ class Encoder:
 
     Attributes:
         quality: the option that `--crf` sets, None where the encoder has no such setting.
-        default: the quality used when none is asked for.
+        default: the quality used when none is asked for; None where it goes by a rate then.
         worst: the highest value of the quality, 0 (or 1) being the best.
         speed: the option that `--preset` sets, None where there is none.
         presets: what `--preset` may be.
@@ -49,7 +49,7 @@ class Encoder:
     """
 
     quality: str | None = None
-    default: int = 0
+    default: int | None = 0
     worst: int = 0
     speed: str | None = None
     presets: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ _ENCODERS = {
     # No encoding at all, for YUV4MPEG2; deeper samples are an extension that few programs read.
     "wrapped_avframe": Encoder(formats=("yuv420p", "yuv422p", "yuv444p", "gray")),
     # Apple's programs want to be told that it is as good as theirs.
-    "prores_ks": Encoder(always={"vendor": "apl0"}),
+    "prores_ks": Encoder("qscale", None, 64, always={"vendor": "apl0"}),
 }  # fmt: skip
 # By which encoders are told to store the captions that pictures carry (ATSC A/53).
 _CAPTIONS = "a53cc"
@@ -189,9 +189,11 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
         raise UsageError(f"the encoder {name} has no quality setting; leave --crf away")
     if rules.quality is not None:
         quality = rules.default if crf is None else crf
-        if not 0 <= quality <= rules.worst:
+        if quality is not None and not 0 <= quality <= rules.worst:
             raise UsageError(f"--crf of {name} goes from 0 to {rules.worst}, not {quality:g}")
-        if rules.quality == "qscale":
+        if quality is None:
+            pass
+        elif rules.quality == "qscale":
             qscale = max(1, round(quality))
         else:
             # A ratio is read alike in each locale: in a German one, which windows of GTK and Qt set

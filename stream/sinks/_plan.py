@@ -261,9 +261,14 @@ def configure(
         context.colorspace, context.color_range = 0, 2
     # Keyframes are asked for by time; this is for encoders that do not listen.
     context.gop_size = 1 if choice.name == "ffv1" else max(1, round(rate_of(info) * KEYFRAME_EVERY))
-    if choice.qscale is not None:
+    quantiser = choice.qscale
+    if choice.name == "prores_ks" and quantiser is None and _has_alpha(pixel_format):
+        # What it comes to by its rate for such pictures, to a few bytes, after a search that takes
+        # four times as long as all else.
+        quantiser = 1
+    if quantiser is not None:
         context.qscale = True
-        context.global_quality = choice.qscale
+        context.global_quality = quantiser
     elif choice.name == "libvpx":
         # Its quality mode works below a ceiling, in bits per second.
         context.bit_rate = 40_000_000
@@ -283,6 +288,10 @@ def configure(
     context.options = with_mastering(context.options, choice.name, info.mastering)
     if threads is not None:
         context.thread_count = threads
+
+
+def _has_alpha(pixel_format: str) -> bool:
+    return any(one.is_alpha for one in VideoFormat(pixel_format).components)
 
 
 _BLOCK = 16

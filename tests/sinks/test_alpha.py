@@ -162,7 +162,7 @@ def test_sound_comes_along(tmp_path, ending):
         ("out.avi", {"codec": "ffv1"}, "holds no transparency"),
         ("out.ts", {}, "holds no transparency"),
         ("out.mkv", {"codec": "libx264"}, r"which libx264 does not.* for ffv1, or choose"),
-        ("out.mov", {"crf": 20.0}, "prores_ks has no quality setting"),
+        ("out.mov", {"crf": 70.0}, "--crf of prores_ks goes from 0 to 64, not 70"),
         ("out.webm", {"codec": "ffv1"}, "do not hold what ffv1 encodes"),
     ],
 )
