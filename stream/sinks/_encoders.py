@@ -183,22 +183,8 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
     if codec.type != "video":
         raise UsageError(f"{name!r} does not encode video but {codec.type}")
     rules = _ENCODERS.get(name, Encoder())
-    options = dict(rules.always)
-    qscale = None
-    if crf is not None and rules.quality is None:
-        raise UsageError(f"the encoder {name} has no quality setting; leave --crf away")
-    if rules.quality is not None:
-        quality = rules.default if crf is None else crf
-        if quality is not None and not 0 <= quality <= rules.worst:
-            raise UsageError(f"--crf of {name} goes from 0 to {rules.worst}, not {quality:g}")
-        if quality is None:
-            pass
-        elif rules.quality == "qscale":
-            qscale = max(1, round(quality))
-        else:
-            # A ratio is read alike in each locale: in a German one, which windows of GTK and Qt set
-            # in their process, FFmpeg takes a comma for the decimal point.
-            options[rules.quality] = str(Fraction(f"{quality:g}"))
+    options, qscale = _quality(name, rules, crf)
+    options = {**rules.always, **options}
     if preset is not None and preset not in rules.presets:
         if not rules.presets:
             raise UsageError(f"the encoder {name} has no presets; leave --preset away")
@@ -214,6 +200,26 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
     offered = codec.video_formats
     formats = tuple(one.name for one in offered) if offered else rules.formats
     return EncoderChoice(name, formats, options, qscale, captions, rules)
+
+
+def _quality(name: str, rules: Encoder, crf: float | None) -> tuple[dict[str, str], int | None]:
+    """The options and the quantiser by which an encoder is asked for quality.
+
+    Raises:
+        UsageError: it knows of none, or not of this one.
+    """
+    if crf is not None and rules.quality is None:
+        raise UsageError(f"the encoder {name} has no quality setting; leave --crf away")
+    quality = rules.default if crf is None else crf
+    if rules.quality is None or quality is None:
+        return {}, None
+    if not 0 <= quality <= rules.worst:
+        raise UsageError(f"--crf of {name} goes from 0 to {rules.worst}, not {quality:g}")
+    if rules.quality == "qscale":
+        return {}, max(1, round(quality))
+    # A ratio is read alike in each locale: in a German one, which windows of GTK and Qt set in
+    # their process, FFmpeg takes a comma for the decimal point.
+    return {rules.quality: str(Fraction(f"{quality:g}"))}, None
 
 
 @functools.cache

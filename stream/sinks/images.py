@@ -24,6 +24,7 @@ from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
 from stream.sinks._photo_words import Beside, beside, with_density, with_words
 from stream.sinks._pictures import lost_shape
+from stream.sinks._side_by_side import SideBySide
 from stream.sinks.base import Sink
 from stream.types import Array
 from stream.wording.names import numbered
@@ -199,6 +200,7 @@ class ImageSink(Sink):
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (several or folder)
         self._written = 0
+        self._encoding = SideBySide()
         self._unsettled: deque[Path] = deque()
         self._filled: list[str] = []
         self._placed: list[str] = []
@@ -283,24 +285,50 @@ class ImageSink(Sink):
             pixels = np.dstack([colours, item.alpha])
         elif item.alpha is not None and bool((item.alpha < 255).any()):
             self._filled.append(target.name)
+        options = list(_QUALITY.get(ending, ()))
+        if source is None and not self._single:
+            self._encoding.put(target, lambda: encode(ending, pixels, notes, options))
+            self._save_encoded(self._encoding.most)
+            return
         try:
-            data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
+            data = encode(ending, pixels, notes, options)
         except ValueError as error:
-            raise SinkError(f"{target} cannot be written: {error}; {self._saved()}") from error
+            raise self._unencoded(target, error) from error
         if source is not None:
             data = self._told(data, source, item, notes=bool(notes) and ending not in CARRIERS)
         self._save(target, data)
-        self._written += 1
         if source in self._namesakes and source is not None and target.stem == source.name:
             self._whole.append(target.name)
         if self._conceals and ending in CARRIERS and say_where(notes):
             self._placed.append(target.name)
+
+    def _save_encoded(self, left: int) -> None:
+        """Saves pictures of footage in their order: what is ready, and until so many are left.
+
+        Raises:
+            SinkError: one cannot be encoded or saved; those behind it are left out.
+        """
+        try:
+            while len(self._encoding) > left or self._encoding.ready:
+                target = self._encoding.first
+                try:
+                    data = self._encoding.take()
+                except ValueError as error:
+                    raise self._unencoded(target, error) from error
+                self._save(target, data)
+        except BaseException:
+            self._encoding.close()
+            raise
+
+    def _unencoded(self, target: Path, error: ValueError) -> SinkError:
+        return SinkError(f"{target} cannot be written: {error}; {self._saved()}")
 
     def _save(self, target: Path, data: bytes) -> None:
         try:
             if self._places:
                 target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, data, overwrite=self._overwrite, settle=False)
+            self._written += 1
             self._unsettled.append(target)
             self._settle(_UNSETTLED)
         except FileExistsError as error:
@@ -331,11 +359,13 @@ class ImageSink(Sink):
         return with_density(data, (down, across) if turned else (across, down))
 
     def close(self) -> None:
-        """Every picture is complete already; waits until they are on the disk itself.
+        """Saves what is still encoded, and waits until all pictures are on the disk itself.
 
         Raises:
-            SinkError: the disk does not take them.
+            SinkError: a picture cannot be encoded, or the disk does not take them.
         """
+        self._save_encoded(0)
+        self._encoding.close()
         folders = {path.parent for path in self._unsettled}
         try:
             self._settle(0)

@@ -329,6 +329,7 @@ def test_masks_are_pure_and_identities_are_values(tmp_path):
         one.instances = found(1, 2, 7)
         output.painter.paint(one)
         output.sink.write(one)
+        output.sink.close()
         values = cv2.imread(str(tmp_path / name / "000003.png"), cv2.IMREAD_UNCHANGED)
         expected = mask(1) * 1 + mask(7) * 7 if identities else 255 * mask(1, 7)
         assert values.ndim == 2 and np.array_equal(values, expected)

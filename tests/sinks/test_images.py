@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import threading
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +32,11 @@ def frame(index: int = 0) -> Frame:
 
 def pixels(index: int = 0) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def at_once(monkeypatch, cores: int) -> None:
+    """As on a machine of so many cores: so many pictures of footage are encoded at once."""
+    monkeypatch.setattr("stream.sinks._side_by_side.available_cores", lambda: cores)
 
 
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".tiff", ".ppm", ".webp", ".PNG"])
@@ -78,12 +85,57 @@ def test_a_video_frame_is_written_too(tmp_path):
 def test_pictures_are_on_the_disk_at_the_end_and_few_wait_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr("stream.sinks.images._UNSETTLED", 2)
     disk = Disk(monkeypatch, tmp_path)
-    with ImageSink(tmp_path / "%02d.png") as sink:
+    photos = [Path(f"{index:02d}.png") for index in range(4)]
+    with ImageSink(tmp_path, photos) as sink:
         for index in range(4):
             sink.write(frame(index))
         assert disk.events == ["name", "name", "name", "file", "name", "file"]
         (tmp_path / "03.png").unlink()
     assert disk.events[6:] == ["file", "folder"]
+
+
+@pytest.mark.parametrize("cores", [1, 3, 100])
+def test_pictures_that_are_encoded_side_by_side_are_saved_in_their_order(
+    tmp_path, monkeypatch, cores
+):
+    """Also where one takes longer than those behind it."""
+    at_once(monkeypatch, cores)
+    order, encode = [], cv2.imencode
+
+    def slowly(ending, given, options):
+        order.append(threading.get_ident())
+        time.sleep(0.02 * (int(given[0, 0, 0]) % 3))
+        return encode(ending, given, options)
+
+    monkeypatch.setattr(cv2, "imencode", slowly)
+    with ImageSink(tmp_path / "%02d.png") as sink:
+        for index in range(12):
+            picture = np.full((8, 8, 3), 5 * index, np.uint8)
+            sink.write(Frame(picture_from_bgr(picture), index, index, Fraction(1, 25)))
+            saved = sorted(path.name for path in tmp_path.iterdir())
+            assert saved == [f"{at:02d}.png" for at in range(len(saved))]
+            assert len(saved) >= index + 1 - min(cores, 8)
+    assert len(set(order)) <= min(cores, 8)
+    for index in range(12):
+        found = cv2.imread(str(tmp_path / f"{index:02d}.png"))
+        assert (found == 5 * index).all()
+
+
+def test_a_picture_that_cannot_be_encoded_ends_the_film_there(tmp_path, monkeypatch):
+    at_once(monkeypatch, 2)
+    encode = cv2.imencode
+    calls = iter([True, False, True, True, True])
+
+    def seldom(ending, given, options):
+        return encode(ending, given, options) if next(calls) else (False, np.zeros(0, np.uint8))
+
+    monkeypatch.setattr(cv2, "imencode", seldom)
+    sink = ImageSink(tmp_path / "%02d.png")
+    with pytest.raises(SinkError, match=r"01\.png cannot be written: .*; 1 picture is saved"):
+        for index in range(5):
+            sink.write(frame(index))
+    sink.abort()
+    assert [path.name for path in tmp_path.iterdir()] == ["00.png"]
 
 
 def test_a_folder_takes_the_names_of_the_inputs(tmp_path):
@@ -143,9 +195,10 @@ def test_an_existing_picture_may_be_replaced(tmp_path):
 
 
 def test_a_full_disk_keeps_the_old_picture_and_says_what_is_saved(tmp_path, monkeypatch):
-    for name in ("000000.png", "000001.png"):
-        (tmp_path / name).write_bytes(b"old")
-    sink = ImageSink(tmp_path, overwrite=True)
+    photos = [Path("000000.png"), Path("000001.png")]
+    for photo in photos:
+        (tmp_path / photo).write_bytes(b"old")
+    sink = ImageSink(tmp_path, photos, overwrite=True)
     sink.write(frame(0))
 
     def full(*_):
