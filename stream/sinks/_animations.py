@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.sinks._destination import Destination
+from stream.sinks._photo import PNG
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -123,7 +124,7 @@ class AnimatedPng(Animation):
     def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
         delay = _as_delay(seconds)
         height, width = part.shape[:2]
-        data = self._encoded(".png", part, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        data = self._encoded(".png", part, list(PNG))
         control = struct.pack(
             ">IIIIIHHBB",
             self._next(),

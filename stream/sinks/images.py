@@ -21,7 +21,7 @@ from stream.pictures.on_black import seen
 from stream.pixels import bgr_from_picture, plane_view
 from stream.settings.options import OutputOptions
 from stream.sinks._destination import check_destination
-from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
+from stream.sinks._photo import CARRIERS, PNG, encode, notes_of, say_where
 from stream.sinks._photo_words import Beside, beside, with_density, with_words
 from stream.sinks._pictures import lost_shape
 from stream.sinks._side_by_side import SideBySide
@@ -34,7 +34,7 @@ _QUALITY = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
     ".jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
     ".webp": (cv2.IMWRITE_WEBP_QUALITY, 101),
-    ".png": (cv2.IMWRITE_PNG_COMPRESSION, 3),
+    ".png": PNG,
 }
 ENDINGS = frozenset({*_QUALITY, ".bmp", ".tif", ".tiff", ".ppm"})
 ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
