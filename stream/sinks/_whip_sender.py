@@ -287,8 +287,12 @@ async def _post(session: aiohttp.ClientSession, endpoint: Endpoint, offer: str) 
         async with session.post(endpoint.url, data=offer.encode(), headers=kind) as response:
             answer = await response.text()
             where = response.headers.get("Location")
-            if response.status != 201 or where is None:
-                raise _SendingError(f"it answers {response.status} {response.reason or ''}")
+            said = f"it answers {response.status} {response.reason or ''}".rstrip()
+            if response.status != 201:
+                no_whip = ", so it is no WHIP endpoint" if response.ok else ""
+                raise _SendingError(said + no_whip)
+            if where is None:
+                raise _SendingError(f"{said} without a Location, so it is no WHIP endpoint")
             return urljoin(str(response.url), where), answer
     except aiohttp.ClientError as error:
         # Whole addresses stand in these.

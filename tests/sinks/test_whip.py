@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,3 +154,38 @@ def test_many_channels_go_as_two_and_odd_pictures_as_even_ones(endpoint, tmp_pat
     assert "re-encoded with libopus as stereo instead of 5.1" in " ".join(sink.remarks)
     endpoint.wait_for("deleted")
     assert endpoint.arrived("video") and endpoint.arrived("audio")
+
+
+def test_what_answers_but_is_no_endpoint_is_said_to_be_none():
+    """As a page that is there for people, and one that names no session to end."""
+    from aiohttp import ClientSession, web
+
+    from stream.sinks import _whip_sender
+
+    async def told(status: int, headers: dict[str, str]) -> str:
+        async def answer(request: web.Request) -> web.Response:
+            return web.Response(status=status, headers=headers)
+
+        app = web.Application()
+        app.router.add_post("/live", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        try:
+            async with ClientSession() as session:
+                endpoint = _whip_sender.Endpoint(f"http://127.0.0.1:{port}/live", "", "", port)
+                with pytest.raises(_whip_sender._SendingError) as error:
+                    await _whip_sender._post(session, endpoint, "v=0")
+        finally:
+            await runner.cleanup()
+        return str(error.value)
+
+    no_whip = "so it is no WHIP endpoint"
+    for status, headers, said in (
+        (200, {}, f"it answers 200 OK, {no_whip}"),
+        (201, {}, f"it answers 201 Created without a Location, {no_whip}"),
+        (401, {"Location": "/1"}, "it answers 401 Unauthorized"),
+    ):
+        assert asyncio.run(told(status, headers)) == said
