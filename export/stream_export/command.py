@@ -178,7 +178,8 @@ def quantize(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Names of nodes that stay in float beside the last layers; may be repeated.",
+            help="Names of nodes that stay in float beside the last layers. May be given "
+            "several times.",
         ),
     ] = None,
     symmetric: Annotated[

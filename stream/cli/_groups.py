@@ -65,6 +65,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             if leaf.option.off:
                 negated[f"no_{name}"] = name
                 options[f"no_{name}"] = _negation(leaf)
+    if "display" in options and (of_footage := asked.get("from_records")):
+        # What is shown live was not recorded; the option is known there only to be refused.
+        options[of_footage.name] = _parameter(of_footage, hidden=True)
 
     def call(**given: object) -> None:
         for no, name in negated.items():
@@ -120,7 +123,7 @@ def help_of(leaf: Leaf) -> str:
     return f"{leaf.option.help} [{said or f'default: {default}'}]"
 
 
-def _parameter(leaf: Leaf) -> inspect.Parameter:
+def _parameter(leaf: Leaf, *, hidden: bool = False) -> inspect.Parameter:
     flag = leaf.flag
     names = [flag]
     if leaf.kind is bool:
@@ -141,6 +144,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         metavar=metavar,
         show_default=False,
         autocompletion=_completing(leaf),
+        hidden=hidden,
         rich_help_panel=None if title == "Options" else title,
     )
     return inspect.Parameter(

@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stream.cli._machinery import Context, Formatter, Parameter, Runnable
+from stream.settings.groups import range_of
+from stream.settings.option import Option
 
 _NAMES = 0.44
 """Share of a line for the names of options before their help starts on a line of its own."""
@@ -175,7 +177,7 @@ def _option(param: Parameter) -> tuple[str, str]:
     names = sorted(param.opts, key=len)
     first = ", ".join(names) + "".join(f" / {name}" for name in param.secondary_opts)
     value = "" if param.is_flag else f" {param.metavar or _value(param)}"
-    return f"{first}{value}", _with_default(param, param.help or "")
+    return f"{first}{value}", _with_bounds(param, _with_default(param, param.help or ""))
 
 
 _WORDS: Mapping[object, str] = {
@@ -186,16 +188,56 @@ _WORDS: Mapping[object, str] = {
 }
 
 
+def _kind(param: Parameter) -> Any:
+    """The annotation of a parameter, or what Typer made of it before it kept that."""
+    descriptor = getattr(param, "type_descriptor", None)
+    return param.type if descriptor is None else descriptor.annotation
+
+
+_NUMBERS = {"N": int, "NUMBER": float}
+
+
+def kind_of(param: Parameter) -> type | None:
+    """Whether it is a whole number (int) or any number (float); None for all else."""
+    kind = _kind(param)
+    word = _WORDS.get(kind) or _WORDS.get(getattr(kind, "name", None), "")
+    return _NUMBERS.get(word)
+
+
+def choices_of(param: Parameter) -> tuple[str, ...]:
+    """The values of a parameter that has only some."""
+    kind = _kind(param)
+    choices = getattr(kind, "choices", None) or ()
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        choices = tuple(kind)
+    return tuple(str(getattr(one, "value", one)) for one in choices)
+
+
+def span_of(param: Parameter) -> tuple[float | None, float | None]:
+    """The least and the largest value of a number, None where there is no such bound."""
+    inner = getattr(param, "type", None)
+    low, high = (
+        getattr(param, end, None) if hasattr(param, end) else getattr(inner, end, None)
+        for end in ("min", "max")
+    )
+    return low, high
+
+
 def _value(param: Parameter) -> str:
     """What stands for the value of an option that does not say so itself."""
-    descriptor = getattr(param, "type_descriptor", None)
-    kind = param.type if descriptor is None else descriptor.annotation
-    choices = getattr(kind, "choices", None)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        choices = [one.value for one in kind]
+    choices, kind = choices_of(param), _kind(param)
     if choices:
-        return "|".join(str(getattr(one, "value", one)) for one in choices)
+        return "|".join(choices)
     return _WORDS.get(kind) or _WORDS.get(getattr(kind, "name", None)) or "TEXT"
+
+
+def _with_bounds(param: Parameter, text: str) -> str:
+    """The help with what values go, before the default, unless it says so itself."""
+    low, high = span_of(param)
+    bounds = range_of(Option("", low=low, high=high))
+    if kind_of(param) is None or not bounds or bounds in text:
+        return text
+    return re.sub(r"\[(?=default|required)", f"[{bounds}; ", text, count=1)
 
 
 def _with_default(param: Parameter, text: str) -> str:

@@ -35,12 +35,15 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """What pages and word processors make of hyphens."""
 
 
-def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
+def no_such_file(
+    text: str, *, last_of_several: bool, into: Iterable[str | None] = ()
+) -> UsageError:
     """The error for an input that is not there, with what was probably meant.
 
     Args:
         text: as it was typed.
         last_of_several: whether further inputs stand before it and none behind it.
+        into: where results go, as it was typed.
     """
     hint = ""
     if text == "-":
@@ -58,6 +61,8 @@ def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
         )
     elif last_of_several and (Path(text).suffix or text.endswith("/")):
         hint = f"; where it is to be written, say -o {text}"
+    elif there := next((one for one in into if one and Path(one).is_file()), ""):
+        hint = f"; {there}, which -o names, is there: were the two exchanged?"
     return UsageError(f"there is no file {text}{hint}")
 
 

@@ -45,7 +45,7 @@ def find_inputs(
     what: str,
     *,
     recursive: bool = False,
-    into: Iterable[str | None] = (),
+    into: Sequence[str | None] = (),
 ) -> Found:
     """The files that the inputs name: files, folders and patterns such as `takes/*.mp4`.
 
@@ -85,7 +85,7 @@ def find_inputs(
         elif _is_film(text, endings):
             found.files.append((path, Path(unnumbered(path).name)))
         else:
-            raise no_such_file(text, last_of_several=1 < place == len(inputs))
+            raise no_such_file(text, last_of_several=1 < place == len(inputs), into=into)
     _leave_own_results(found)
     return found
 

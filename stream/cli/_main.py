@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import signal
 import sys
 import threading
@@ -18,9 +17,10 @@ from typer.main import get_command
 
 from stream.cli import _common as common
 from stream.cli._commands import EXAMPLES, PLACES, load
-from stream.cli._help import Group, argument_name, write_rows
-from stream.cli._hints import meant_option, no_such_command
-from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
+from stream.cli._help import Group, write_rows
+from stream.cli._hints import no_such_command
+from stream.cli._machinery import Context, Formatter, Misuse, Runnable
+from stream.cli._misuse import sentence
 from stream.errors import StreamError, is_unread, refusal
 from stream.plugins import culprit
 from stream.run.interrupt import (
@@ -31,12 +31,10 @@ from stream.run.interrupt import (
     note_signal,
     press_again_where_unheard,
 )
-from stream.settings.likeness import nearest
 from stream.system.at_work import somebody_works
 from stream.system.installation import explain, unloadable
 from stream.system.scarcity import scarcity
 from stream.version import __version__
-from stream.wording.words import visible
 
 _NAMES = ("stream", "stream-seg")
 """The program's own names; `python -m stream` counts as the first."""
@@ -254,93 +252,5 @@ def _misused(error: Misuse, arguments: Sequence[str]) -> int:
         return 2
     ctx = getattr(error, "ctx", None)
     look = "" if ctx is None else f" ({ctx.command_path} --help lists what there is)"
-    common.say_error(f"{_sentence(error, arguments)}{look}")
+    common.say_error(f"{sentence(error, arguments)}{look}")
     return 2
-
-
-def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
-    kind = type(error).__name__
-    param = getattr(error, "param", None)
-    extra = re.search(r"extra arguments? ?(?:\(s\) )?\((.*)\)", str(error.message))
-    if kind == "NoSuchOption":
-        name = error.option_name
-        known = _options(error.ctx)
-        typed = next((one for one in arguments if one.startswith(name)), name)
-        if os.path.lexists(typed):
-            return f"{visible(typed)} is read as an option; ./{visible(typed)} is the file"
-        others = _commands_with(name, error.ctx) if name.startswith("--") else []
-        near = _look(name, known) or (
-            nearest(name, known, by_letters=not others)
-            if name.startswith("--")
-            else meant_option(typed, known)
-        )
-        name = typed.partition("=")[0] if near else name
-        sentence = f"there is no option {name}"
-        if others:
-            listed = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
-            sentence += f" here, only in {listed}"
-        sentence += f"; did you mean {near}?" if near else ""
-    elif kind == "MissingParameter" and param is not None:
-        sentence = f"{_name_of(param)} is missing"
-    elif kind == "BadParameter" and param is not None:
-        sentence = f"{_name_of(param)}: {_plain(error.message)}"
-    elif kind == "BadOptionUsage":
-        takes = "takes no value" if "not take" in error.message else "needs a value"
-        sentence = f"{error.option_name} {takes}"
-    elif extra is not None:
-        sentence = f"what is {extra[1]} for? There is an argument too many"
-    else:
-        sentence = _plain(error.format_message())
-    return sentence
-
-
-def _look(option: str, known: Sequence[str]) -> str:
-    """The look that an option has the name of, as it is asked for; "" where none has."""
-    name = option.removeprefix("--")
-    if "--look" not in known or name == option:
-        return ""
-    from stream.compositing import LAYERS
-    from stream.compositing.painter import ALIASES
-
-    looks = {*ALIASES, *LAYERS.names()}
-    return f"--look {name}" if name in looks else ""
-
-
-_OF_SOURCES = ("file", "image", "webcam", "url")
-"""Commands whose options are easily taken for another's."""
-
-
-def _commands_with(option: str, ctx: Context) -> list[str]:
-    """The commands of `_OF_SOURCES` that have an option; none where it is no such command's."""
-    if ctx is None or ctx.info_name not in _OF_SOURCES:
-        return []
-    return [
-        f"stream {name}"
-        for name in _OF_SOURCES
-        if option
-        in {one for param in load(name).params for one in (*param.opts, *param.secondary_opts)}
-    ]
-
-
-def _name_of(param: Parameter) -> str:
-    if param.param_type_name == "argument":
-        return argument_name(param)
-    return str(max(param.opts, key=len))
-
-
-def _plain(message: str) -> str:
-    """Someone else's message as one line that begins in lower case and has no full stop."""
-    line = re.sub(r"\s+", " ", message).strip().rstrip(".")
-    return line[:1].lower() + line[1:]
-
-
-def _options(ctx: Context) -> list[str]:
-    return (
-        []
-        if ctx is None
-        else [
-            name
-            for param in ctx.command.get_params(ctx)
-            for name in (*param.opts, *param.secondary_opts)
-        ]
-    )

@@ -106,18 +106,18 @@ def bench(
     part: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="|".join([*PARTS, _ALL]),
-            help="Only this part; may be repeated. nodes says which provider runs each of a "
-            "model's nodes, and what that costs; peers times `stream file` beside the loop that "
-            "anyone would write (extras [supervision] and [trackers]), and a model file against "
-            "its origin and other runtimes (extra [export]); effects times each beside "
-            "supervision's annotators; edges says how near they come to the true ones, and how "
-            "still they lie; identity says who is taken for whom by each tracker; gpu measures an "
-            "NVIDIA card, or tries the same on the CPU with --provider cpu; fleet drives a "
-            "thousand machines that are only thought of; cost says what an hour of film like the "
-            "clips takes; all does each of them that can be done here. [default: "
-            "pipeline, compositing, memory and speed; speed, nodes and peers where --model is a "
-            "file]",
+            metavar="PART",
+            help=f"Only this part: {', '.join([*PARTS, _ALL])}. May be given several times. "
+            "nodes says which provider runs each of a model's nodes, and what that costs; peers "
+            "times `stream file` beside the loop that anyone would write (extras [supervision] "
+            "and [trackers]), and a model file against its origin and other runtimes (extra "
+            "[export]); effects times each beside supervision's annotators; edges says how near "
+            "they come to the true ones, and how still they lie; identity says who is taken for "
+            "whom by each tracker; gpu measures an NVIDIA card, or tries the same on the CPU "
+            "with --provider cpu; fleet drives a thousand machines that are only thought of; "
+            "cost says what an hour of film like the clips takes; all does each of them that "
+            "can be done here. [default: pipeline, compositing, memory and speed; speed, nodes "
+            "and peers where --model is a file]",
         ),
     ] = None,
     verbose: common.Verbose = False,

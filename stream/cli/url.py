@@ -8,7 +8,7 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
-from stream.cli._hints import is_address
+from stream.cli._hints import is_address, without_secrets
 from stream.cli._several import plans_of, run_sources
 from stream.errors import UsageError
 from stream.run.plan import SourcePlan
@@ -38,6 +38,10 @@ def url(
     for address in addresses:
         if not is_address(address):
             raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
+        if "://" not in address:
+            # Read on, it would be the path of a file.
+            meant = without_secrets(address.replace(":/", "://", 1))
+            raise UsageError(f"an address has two slashes behind its colon: {meant}")
     options = InputOptions(replay=asked.replay, network=network, decoding=decoding)
     plans = plans_of(
         [SourcePlan(address, options) for address in addresses],

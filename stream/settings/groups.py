@@ -241,8 +241,10 @@ def _meant_number(leaf: Leaf, given: object) -> str:
 
 def range_of(option: Option) -> str:
     """The bounds of an option in words, such as `0 to 1`; "" where there are none."""
-    low = "" if option.low is None else f"{option.low:g}"
-    high = "" if option.high is None else f"{option.high:g}"
+    low, high = (
+        "" if one is None else str(one) if isinstance(one, int) else f"{one:g}"
+        for one in (option.low, option.high)
+    )
     if low and high:
         return f"{low} to {high}"
     return f"at least {low}" if low else f"at most {high}" if high else ""

@@ -82,8 +82,8 @@ class CameraOptions:
     )
     fps: float | None = option(
         None,
-        "Pictures per second; of numbered pictures too, which are taken for 25 otherwise.",
-        said="the camera's",
+        "Pictures per second, of a camera or of numbered pictures; a video keeps its own times.",
+        said="the camera's; 25 for numbered pictures",
         low=1.0,
         high=1000.0,
     )

@@ -159,6 +159,9 @@ def test_a_word_that_is_no_command_gets_the_right_one(stream, words, meant):
     assert "hunter2" not in result.err
 
 
+TRAIN = ("train", "--data", "x", "--out", "y")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -172,11 +175,20 @@ def test_a_word_that_is_no_command_gets_the_right_one(stream, words, meant):
         (["file", "in.mp4", "--start", "1:99"], "--start: it is seconds, M:SS or H:MM:SS"),
         (["file", "in.mp4", "--colours", "clas"], "not 'clas'; did you mean class?"),
         (["file", "in.mp4", "--model", ""], "--model: it is empty"),
+        (["url", "rtsp:/a:b@c/d"], "an address has two slashes behind its colon: rtsp://***@c/d"),
         (["run", "a.toml", "y"], "There is an argument too many"),
         (["bench", "--part", "sped"], "--part is one of pipeline"),
         (["train", "--out", "x"], "--data is missing"),
-        (["train", "--data", "x", "--out", "y", "--batch", "many"], "--batch: "),
-        (["export", "nosuch"], "no such command 'nosuch'"),
+        ([*TRAIN, "--batch", "many"], "--batch: it is a whole number, not 'many'"),
+        ([*TRAIN, "--batch=4", "--batch=0"], "--batch is at least 1, not '0'"),
+        ([*TRAIN, "--rate", "20%"], "--rate: it is a number, not '20%'; did you mean 0.2?"),
+        (
+            [*TRAIN, "--learn", "mask"],
+            "--learn is one of all, masks, not 'mask'; did you mean masks?",
+        ),
+        (["export", "half", "--output"], "--output needs a value"),
+        (["export", "nosuch"], "there is no command 'export nosuch' ("),
+        (["export", "verfy"], "no command 'export verfy'; did you mean export verify?"),
         (["file", "in.mp4", "-look", "x"], "there is no option -look; did you mean --look?"),
         (["file", "in.mp4", "-crf=20"], "there is no option -crf; did you mean --crf?"),
         (["file", "in.mp4", "-x"], "there is no option -x ("),
@@ -219,6 +231,12 @@ def test_a_file_whose_name_begins_with_a_dash_is_said_to_be_read_as_an_option(st
         assert f"{name} is read as an option; ./{name} is the file" in result.err
 
 
+def test_an_output_that_is_there_was_perhaps_to_be_the_input(stream, tmp_path):
+    (tmp_path / "in.mp4").touch()
+    said = stream("file", "-o", "in.mp4", "out.mp4").err
+    assert "no file out.mp4; in.mp4, which -o names, is there: were the two exchanged?" in said
+
+
 def test_every_command_has_help(stream):
     listing = stream("--help")
     assert listing.code == 0
@@ -226,6 +244,8 @@ def test_every_command_has_help(stream):
         assert command in listing.out
         assert stream(command, "--help").code == 0
     options = stream("file", "--help").out
+    assert "[at least 1; default: 8]" in stream("train", "--help").out
+    assert "--from FILE" in options and "--from FILE" not in stream("url", "--help").out
     for option in (
         *("--model", "--provider", "--threshold", "--mask-threshold", "--classes", "--look"),
         *("--timing", "--no-timing", "--report", "--codec", "--crf", "--preset", "--start"),

@@ -71,16 +71,16 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="One setting under the origin's own name, above the configuration; may be repeated. "
-        "[default: none]",
+        help="One setting under the origin's own name, above the configuration. May be given "
+        "several times. [default: none]",
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Weights that may be left over, such as '*.se.*'; may be repeated. Without it every "
-        "weight must be used.",
+        help="Weights that may be left over, such as '*.se.*'. May be given several times. "
+        "Without it every weight must be used.",
     ),
 ]
 Key = Annotated[

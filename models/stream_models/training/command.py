@@ -96,7 +96,8 @@ def train_command(
         list[str] | None,
         typer.Option(
             metavar="SOURCE=FACTOR",
-            help="Draw pictures of this source more or less often than others. Repeatable.",
+            help="Draw pictures of this source more or less often than others. May be given "
+            "several times.",
         ),
     ] = None,
     workers: Annotated[

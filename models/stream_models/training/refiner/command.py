@@ -58,7 +58,8 @@ def train_refiner_command(
         list[str] | None,
         typer.Option(
             metavar="SOURCE=FACTOR",
-            help="Draw objects of this source more or less often than others. Repeatable.",
+            help="Draw objects of this source more or less often than others. May be given "
+            "several times.",
         ),
     ] = None,
     workers: Annotated[
@@ -79,7 +80,8 @@ def train_refiner_command(
         list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Another run's folder, whose samples are learnt from too. Repeatable.",
+            help="Another run's folder, whose samples are learnt from too. May be given "
+            "several times.",
         ),
     ] = None,
     skip_bad: Annotated[
