@@ -6,11 +6,11 @@ import pytest
 from faster_coco_eval.core import mask as mask_api
 
 from stream.errors import UsageError
-from stream_models.training.checks import check, without_bad
+from stream_models.training.checks import check, sound, unlabelled, without_bad
 from stream_models.training.data import LONGEST
 from stream_models.training.picture_files import load_picture, picture_size
 from stream_models.training.polygons import draw, outline, scaled
-from stream_models.training.reading import read
+from stream_models.training.reading import Purpose, read
 from tests.heif import tiled
 
 from .made import coco_set, write
@@ -95,6 +95,34 @@ def test_bad_data_is_named_picture_by_picture(made, spoil):
     problems = check(read(folder))
     assert any(problem.startswith(expected) for problem in problems), problems
     assert len(without_bad(read(folder)).pictures) >= 5
+    # A box and its mask that leave one place open are not two objects there.
+    assert not any("labelled twice" in note for note in read(folder).notes)
+
+
+def test_a_narrow_strip_is_shrunk_and_a_wrong_size_named_as_it_was_labelled(tmp_path):
+    content = coco_set(tmp_path, 6)
+    for place, size in enumerate(((4000, 3), (31, 2000), (4000, 3))):
+        cv2.imwrite(str(tmp_path / f"images/00{place}.png"), np.zeros((*size[::-1], 3), np.uint8))
+        content["images"][place].update(width=size[0], height=size[1])
+    content["images"][2]["height"] = 300
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] > 3]
+    write(tmp_path, content)
+    data = read(tmp_path)
+    assert check(data) == ["002.png: is 4000x3 pixels, its annotation says 4000x300"]
+    assert [load_picture(one).shape for one in data.pictures[:2]] == [(1, 960, 3), (960, 15, 3)]
+
+
+def test_a_class_that_nothing_is_labelled_with_is_named(made):
+    folder, content = made
+    assert unlabelled(read(folder)) is None
+    content["categories"] = [*content["categories"], {"id": 50, "name": "dog"}]
+    write(folder, content)
+    assert "nothing is labelled so: dog; " in (unlabelled(read(folder)) or "")
+    # Where only other classes are labelled, nothing is learnt of this one.
+    for one in content["images"]:
+        one["only_classes"] = [one["id"] for one in content["categories"][:2]]
+    write(folder, content)
+    assert unlabelled(read(folder)) is None
 
 
 def test_a_folder_without_labels_says_what_was_looked_for(tmp_path):
@@ -102,6 +130,22 @@ def test_a_folder_without_labels_says_what_was_looked_for(tmp_path):
         read(tmp_path)
     with pytest.raises(UsageError, match="is not there"):
         read(tmp_path / "none")
+    # What tools export otherwise, and often.
+    (tmp_path / "voc").mkdir()
+    (tmp_path / "voc" / "a.xml").write_text("<annotation/>")
+    with pytest.raises(UsageError, match=r"a\.xml holds labels in XML"):
+        read(tmp_path)
+    (tmp_path / "export.zip").touch()
+    for place in (tmp_path, tmp_path / "export.zip"):
+        with pytest.raises(UsageError, match=r"export\.zip is an archive: unpack it"):
+            read(place)
+
+
+def test_a_set_without_pictures_is_named(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "data.yaml").write_text("names: [person]")
+    with pytest.raises(UsageError, match=f"{tmp_path.name} has no picture to judge by"):
+        sound(tmp_path, Purpose.JUDGE, skip_bad=True)
 
 
 def test_partial_labels_are_understood(made):

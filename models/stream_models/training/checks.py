@@ -7,8 +7,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from stream.errors import UsageError
-from stream.wording.words import counted
+from stream.wording.words import counted, some_of
 from stream_models.training.data import DataSet, Picture
 from stream_models.training.picture_files import load_picture
 from stream_models.training.reading import Purpose, read
@@ -28,8 +30,6 @@ def check(data: DataSet) -> list[str]:
             load_picture(picture)
         except ValueError as error:
             problems.append(str(error))
-    if not data.pictures and not problems:
-        problems.append("there are no pictures")
     return problems
 
 
@@ -62,6 +62,19 @@ def _left_out(data: DataSet) -> str:
     if not parts:
         return "no picture and no object is left out"
     return f"{' and '.join(parts)} {'is' if lost + objects == 1 else 'are'} left out"
+
+
+def unlabelled(data: DataSet) -> str | None:
+    """A sentence on classes that are listed and that no object has; None where there are none."""
+    used = {item.label for picture in data.pictures for item in picture.objects}
+    known = np.any([picture.known for picture in data.pictures], axis=0)
+    none = [name for place, name in enumerate(data.names) if known[place] and place not in used]
+    if not none:
+        return None
+    return (
+        f"listed as a class, but nothing is labelled so: {some_of(none)}; it is learnt that no "
+        "picture shows this: take what is not labelled out of the list of classes"
+    )
 
 
 def common(learn: Sequence[Picture], judged: Sequence[Picture]) -> int:
@@ -109,7 +122,8 @@ def sound(
         stays = f"{counted(len(data.pictures), 'picture')} with {counted(data.count(), 'object')}"
         say(f"{folder}: {_left_out(data)}; what stays is {stays} to {purpose.value}")
     if not data.pictures:
-        raise UsageError(f"{folder} has no usable picture to {purpose.value}")
+        usable = "usable picture" if problems else "picture"
+        raise UsageError(f"{folder} has no {usable} to {purpose.value}")
     if not data.count():
         raise UsageError(
             f"no object is labelled in the {len(data.pictures)} pictures of {folder}, so there is "

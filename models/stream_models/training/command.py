@@ -126,6 +126,7 @@ def train_command(
     """Train a model on your own pictures, judge it and export it."""
     need_packages()
     # These take seconds to load.
+    from stream_models.training.checks import unlabelled
     from stream_models.training.initial import check_initial
     from stream_models.training.loop import Learn, LoopConfig
     from stream_models.training.loop import Progress as State
@@ -148,8 +149,9 @@ def train_command(
         console.print(Text(sentence), style="yellow")
 
     sets = gather(data, val, skip_bad, tell)
-    if (said := alike(sets[0].names)) is not None:
-        tell(said)
+    for said in (alike(sets[0].names), unlabelled(sets[0])):
+        if said is not None:
+            tell(said)
     check_weights(weights, {picture.source for picture in sets[0].pictures})
     heads = rate if rate is not None else (2e-4 if detects else 6e-4)
     if steps is None and minutes is None:

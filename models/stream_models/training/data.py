@@ -58,8 +58,9 @@ class Picture:
     """One picture and what is known about it.
 
     `id` is unique in its set. `width` and `height` are those used from here on, at most `LONGEST`:
-    larger files are shrunk when they are read. `known` (classes,) is true for the completely
-    labelled classes. `skipped` counts the objects in it that are left out.
+    larger files are shrunk when they are read; `labelled` is the size that its labels are made
+    for, where that is larger. `known` (classes,) is true for the completely labelled classes.
+    `skipped` counts the objects in it that are left out.
     """
 
     id: int
@@ -70,11 +71,18 @@ class Picture:
     objects: list[Object]
     known: NDArray[np.bool_]
     skipped: int = 0
+    labelled: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
         """Its file's and its folder's, which stay where data are moved as a whole."""
         return f"{self.path.parent.name}/{self.path.name}"
+
+
+def shrunk(width: int, height: int) -> tuple[int, int]:
+    """The size that a picture of these sides is used in; see `LONGEST`."""
+    factor = min(LONGEST / max(width, height), 1.0)
+    return max(round(width * factor), 1), max(round(height * factor), 1)
 
 
 @dataclasses.dataclass

@@ -260,7 +260,7 @@ def unsure(picture: Picture, places: Sequence[Box], label: int | None) -> None:
     `label` is None where its class is not known. Without `places` it may be anywhere: then the
     picture proves nothing about where its class is not.
     """
-    for place in places:
+    for place in dict.fromkeys(places):  # a mask's and its box's are often one
         x1, y1, x2, y2 = place
         area = (x2 - x1) * (y2 - y1)
         picture.objects.append(

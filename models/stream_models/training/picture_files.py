@@ -17,7 +17,7 @@ from stream.photo_files.heif import shown_size
 from stream.photo_files.photo import is_heif
 from stream.sources.images import photo
 from stream.system.overheard import overheard
-from stream_models.training.data import IMAGE_SUFFIXES, LONGEST, Picture
+from stream_models.training.data import IMAGE_SUFFIXES, LONGEST, Picture, shrunk
 
 Image = NDArray[np.uint8]
 _ORIENTATION = 0x0112
@@ -170,14 +170,15 @@ def load_picture(picture: Picture) -> Image:
         raise ValueError(f"{picture.path.name}: the picture cannot be read")
     height, width = image.shape[:2]
     if (width, height) != (picture.width, picture.height):
-        # Files larger than LONGEST are shrunk; their shape may be off by a rounding.
-        if max(picture.width, picture.height) != LONGEST or (
-            abs(width * picture.height / (height * picture.width) - 1.0) > 0.02
-        ):
+        size = (picture.width, picture.height)
+        # Files larger than LONGEST are shrunk; their shape may be off by a rounding, which in a
+        # narrow strip is much.
+        off = abs(width * picture.height / (height * picture.width) - 1.0)
+        if max(size) != LONGEST or (off > 0.02 and shrunk(width, height) != size):
+            said = picture.labelled or size
             raise ValueError(
                 f"{picture.path.name}: is {width}x{height} pixels, its annotation says "
-                f"{picture.width}x{picture.height}"
+                f"{said[0]}x{said[1]}"
             )
-        size = (picture.width, picture.height)
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.wording.words import counted
-from stream_models.training.data import LONGEST, DataSet, Object, Picture, merge
+from stream_models.training.data import LONGEST, DataSet, Object, Picture, merge, shrunk
 from stream_models.training.layout import find
 from stream_models.training.polygons import scaled
 
@@ -108,5 +108,6 @@ def _shrink(picture: Picture) -> Picture:
         item.box = (x1 * factor, y1 * factor, x2 * factor, y2 * factor)
         item.polygons = scaled(item.polygons, factor)
         item.area *= factor * factor
-    width, height = round(picture.width * factor), round(picture.height * factor)
-    return dataclasses.replace(picture, width=max(width, 1), height=max(height, 1))
+    labelled = (picture.width, picture.height)
+    width, height = shrunk(*labelled)
+    return dataclasses.replace(picture, width=width, height=height, labelled=labelled)
