@@ -25,13 +25,19 @@ _PERHAPS = {"asf", "mxf", "rm", "wtv"}
 _LOOKED_AT = 24
 
 
-def are_decode_times(path: Path, container: InputContainer, video: VideoStream) -> bool:
+def are_decode_times(
+    path: Path,
+    container: InputContainer,
+    video: VideoStream,
+    part: tuple[int, int] | None = None,
+) -> bool:
     """Whether the n-th picture that is shown has the n-th of a stream's times, not its own.
 
     Args:
         path: the file, which is looked into once more where its container leaves it open.
         container: the open file.
         video: its stream.
+        part: the bytes that are the recording; None where that is the whole file.
     """
     if container.format.name in _ALWAYS:
         return True
@@ -42,7 +48,7 @@ def are_decode_times(path: Path, container: InputContainer, video: VideoStream) 
     read: list[int] = []
     shown: list[int] = []
     try:
-        with open_container(path) as again:
+        with open_container(path, part) as again:
             stream = again.streams[video.index]
             assert isinstance(stream, VideoStream)
             for packet in itertools.islice(again.demux(stream), 2 * _LOOKED_AT):

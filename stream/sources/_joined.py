@@ -1,13 +1,15 @@
 """Files that are several recordings one behind the other, as `cat` joins them.
 
-FFmpeg reads the first one, of Matroska the second as well, and stops.
+FFmpeg reads the first one, of Matroska the second as well, and stops, or refuses all of it.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,49 @@ from stream.sources._cropping import elements
 
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _FLV = b"FLV\x01"
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+"""What an ASF header object is called."""
+_MXF_KEY = bytes.fromhex("060e2b34")
+_MXF_HEADER = bytes.fromhex("060e2b34020501010d0102010102")
+"""What a header partition pack's key begins with (SMPTE ST 377-1, 7.1)."""
+_MXF_FOOTER = 24
+"""Where the pack says at which byte the last partition begins (7.1, table 5)."""
+# A page with which a stream of Ogg begins (RFC 3533, 6), and how NUT begins.
+_OGG = re.compile(rb"OggS\x00\x02\x00{8}(.{4})\x00{4}", re.DOTALL)
+_NUT = re.compile(rb"nut/multimedia container\x00")
+# Bytes that are read at once, in which two recordings of more than nothing do not begin, and up to
+# which a file is read where its end does not tell whether there are several.
+_BLOCK, _SEARCHED = 1 << 20, 1 << 28
+_LONGEST_SIGN = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several recordings that lie one behind the other in a file.
+
+    Attributes:
+        begin: its first byte.
+        later: the first bytes of those behind it, and the byte behind the last.
+    """
+
+    begin: int
+    later: tuple[int, ...]
+
+    @classmethod
+    def first(cls, path: Path, container: str) -> Part | None:
+        """The first recording of a file; None where it is the only one, as far as is told."""
+        begin, *later = beginnings(path, container) or [0]
+        return cls(begin, (*later, path.stat().st_size)) if later else None
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Its bytes: from which and before which."""
+        return self.begin, self.later[0]
+
+    @property
+    def next(self) -> Part | None:
+        """The recording behind it."""
+        return Part(self.later[0], self.later[1:]) if len(self.later) > 1 else None
 
 
 def beginnings(path: Path, container: str) -> list[int]:
@@ -26,7 +71,16 @@ def beginnings(path: Path, container: str) -> list[int]:
         path: a local file.
         container: FFmpeg's name of its format.
     """
-    walks = {"matroska,webm": _matroska, "avi": _avi, "mov,mp4,m4a,3gp,3g2,mj2": _mp4}
+    walks = {
+        "matroska,webm": _matroska,
+        "avi": _avi,
+        "mov,mp4,m4a,3gp,3g2,mj2": _mp4,
+        "asf": _asf,
+        "ogg": _ogg,
+        "mxf": _mxf,
+        "nut": _nut,
+        "ivf": _ivf,
+    }
     walk = walks.get(container)
     if walk is None or not path.is_file():
         return []
@@ -76,6 +130,96 @@ def _mp4(file: BinaryIO, size: int) -> Iterator[int]:
         at += length
     if indexed:
         yield begin
+
+
+def _asf(file: BinaryIO, size: int) -> Iterator[int]:
+    at = 0
+    while at + 24 <= size:
+        file.seek(at)
+        kind, length = struct.unpack("<16sQ", file.read(24))
+        if kind == _ASF:
+            yield at
+        if length < 24:  # of what is sent live it is not known
+            return
+        at += length
+
+
+def _ogg(file: BinaryIO, size: int) -> Iterator[int]:
+    if size > _SEARCHED:
+        head = file.read(_BLOCK)
+        file.seek(size - _BLOCK)
+        tail = file.read(_BLOCK)
+        last = tail.rfind(b"OggS")
+        if tail[last + 14 : last + 18] in {page[1] for page in _OGG.finditer(head)}:
+            return
+    end = -1
+    for at in _signs(file, _OGG):
+        # The streams of one recording begin at once, each with one page.
+        first = at != end
+        file.seek(at + 26)
+        count = sum(file.read(1))
+        behind = at + 27 + count + sum(file.read(count))
+        file.seek(behind)
+        if file.read(4) != b"OggS":
+            continue  # it only looks like one
+        end = behind
+        if first:
+            yield at
+
+
+def _nut(file: BinaryIO, size: int) -> Iterator[int]:
+    return _signs(file, _NUT) if size <= _SEARCHED else iter(())
+
+
+def _signs(file: BinaryIO, sign: re.Pattern[bytes]) -> Iterator[int]:
+    """Where it is found in a file, which may be sought in meanwhile."""
+    at, kept = 0, b""
+    while True:
+        file.seek(at + len(kept))
+        more = file.read(_BLOCK)
+        data = kept + more
+        # What is cut off by the end of this block is found with the next one.
+        last = len(data) - _LONGEST_SIGN if more else len(data)
+        yield from (at + one.start() for one in sign.finditer(data) if one.start() < last)
+        if not more:
+            return
+        at, kept = at + max(0, last), data[max(0, last) :]
+
+
+def _mxf(file: BinaryIO, size: int) -> Iterator[int]:
+    """Those that say where they end: behind the footer come its index and a list of partitions."""
+    begin = at = 0
+    while at + 17 <= size:
+        file.seek(at)
+        head = file.read(17)
+        if head[:4] != _MXF_KEY:
+            return
+        length, more = head[16], 0
+        if length >= 0x80:
+            more = length - 0x80
+            length = int.from_bytes(file.read(more))
+        if not head.startswith(_MXF_HEADER):
+            at += 17 + more + length
+            continue
+        yield at
+        begin = at
+        file.seek(at + 17 + more + _MXF_FOOTER)
+        footer = int.from_bytes(file.read(8))
+        if not footer:
+            return
+        at = begin + footer
+
+
+def _ivf(file: BinaryIO, size: int) -> Iterator[int]:
+    at = 0
+    while at + 12 <= size:
+        file.seek(at)
+        head = file.read(12)
+        if head[:4] == b"DKIF":
+            yield at
+            at += int.from_bytes(head[6:8], "little")
+        else:
+            at += 12 + int.from_bytes(head[:4], "little")
 
 
 def has_several_flv(path: Path) -> bool:

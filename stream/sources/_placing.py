@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import ceil, floor
 
 from stream.frame import Passthrough
+from stream.sources._decoded import Decoded
 from stream.sources._timeline import Timeline
 from stream.types import AnyPacket
+
+# Sound that lies further than this behind the last wanted picture is not waited for, in seconds.
+_SOUND_LAG = 10
 
 
 class Placing:
@@ -86,3 +90,35 @@ class Placing:
             held.popleft()
             if (packet := self(first)) is not None:
                 yield Passthrough((packet,))
+
+    def rest(
+        self,
+        pieces: Iterable[AnyPacket | Decoded],
+        sound: Iterable[int],
+        picture: int,
+        tick: Fraction,
+    ) -> Iterator[Passthrough]:
+        """What was not read yet, up to the end that is wanted, behind which a picture has come.
+
+        Args:
+            pieces: packets, and pictures where what is read is several recordings.
+            sound: the indices of its streams, each of which is waited for.
+            picture: its stream's index.
+            tick: seconds per tick of that.
+        """
+        missing: set[int] = set(sound)
+        first: int | None = None
+        for piece in pieces:
+            own = piece.stored if isinstance(piece, Decoded) else piece.dts
+            if own is None or (not isinstance(piece, Decoded) and piece.size == 0):
+                continue
+            if isinstance(piece, Decoded) or piece.stream_index == picture:
+                first = own if first is None else first
+                if (own - first) * tick > _SOUND_LAG:
+                    return
+            elif (placed := self(piece)) is not None:
+                yield Passthrough((placed,))
+            else:
+                missing.discard(piece.stream_index)
+            if not missing:
+                return

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
-from stream.sources._container import RAISED, open_container
+from stream.sources._container import RAISED, explained, open_container
 from stream.sources._damage import Damage
 from stream.sources._decoded import Decoded
 from stream.sources._description import stated_rate
 from stream.sources._ending import Growth
 from stream.sources._guessed import DecodeTimes, are_decode_times
-from stream.sources._joined import beginnings, next_flv
+from stream.sources._joined import Part, next_flv
 from stream.sources._later import Later
 from stream.sources._other_kinds import OtherKinds
 from stream.sources._spread import Spread
@@ -42,33 +42,22 @@ _FIRST = 12
 _OPEN = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One of several recordings that lie one behind the other in a file.
+def opened(path: Path) -> tuple[InputContainer, Part | None]:
+    """A file, and the first of its recordings where it holds several.
 
-    Attributes:
-        begin: its first byte.
-        later: the first bytes of those behind it, and the byte behind the last.
+    Raises:
+        SourceError: it cannot be read.
     """
-
-    begin: int
-    later: tuple[int, ...]
-
-    @classmethod
-    def first(cls, path: Path, container: str) -> Part | None:
-        """The first recording of a file; None where it is the only one, as far as is told."""
-        begin, *later = beginnings(path, container) or [0]
-        return cls(begin, (*later, path.stat().st_size)) if later else None
-
-    @property
-    def range(self) -> tuple[int, int]:
-        """Its bytes: from which and before which."""
-        return self.begin, self.later[0]
-
-    @property
-    def next(self) -> Part | None:
-        """The recording behind it."""
-        return Part(self.later[0], self.later[1:]) if len(self.later) > 1 else None
+    try:
+        container = open_container(path)
+    except SourceError:
+        # Of several FFmpeg looks for what the last one says where the first has it.
+        with explained(path):
+            part = Part.first(path, "mxf")
+        if part is None:
+            raise
+        return open_container(path, part.range), part
+    return container, Part.first(path, container.format.name)
 
 
 class Reader:
@@ -111,7 +100,7 @@ class Reader:
         self._closing = closing
         self._spent = 0.0
         self._last: int | None = None
-        guessed = are_decode_times(path, container, video)
+        guessed = are_decode_times(path, container, video, None if part is None else part.range)
         self._times = DecodeTimes(container, video) if guessed else None
         self._sent = self._came = 0
         self._keyed = self._begins_keyed = self._sought = False

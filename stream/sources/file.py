@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import av
-from av.container import InputContainer
 
 from stream.errors import SourceError
 from stream.frame import Frame, Item, Passthrough
@@ -29,7 +28,7 @@ from stream.sources._hardware import NONE, Hardware
 from stream.sources._one_clock import runs_through
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
-from stream.sources._reader import Part, Reader
+from stream.sources._reader import Reader, opened
 from stream.sources._services import broadcast, joined, tags_of
 from stream.sources._timeline import Timeline, starts_anywhere
 from stream.sources._transparency import ClearParts
@@ -39,8 +38,6 @@ from stream.types import AnyPacket
 # How far before the wanted time decoding starts, in seconds, until a keyframe is found that lies
 # before it; some containers seek past the target.
 _PREROLLS = (0, 5, 30)
-# Sound that lies further than this behind the last wanted picture is not waited for, in seconds.
-_SOUND_LAG = 10
 # A file whose clock begins later than this, in seconds, has one that was not set for it. A film
 # that begins up to a minute late may be meant so.
 _LATE = 60
@@ -106,8 +103,7 @@ class FileSource(Source):
         self._seen = Fraction(0)
         self._remarks: list[str] = []
         self._hardware = Hardware.asked(hwaccel)
-        self._container: InputContainer = open_container(self.path)
-        self._part = Part.first(self.path, self._container.format.name)
+        self._container, self._part = opened(self.path)
         self._range = None if self._part is None else self._part.range
         if self._part is not None and self._hardware.name != NONE:
             self._hardware = self._hardware.given_up("the file is several recordings in one")
@@ -365,21 +361,9 @@ class FileSource(Source):
         """The sound up to the end of the last picture, of which some may not have been read yet."""
         self._placing.end = end
         yield from self._placing.release(held, None)
-        missing = set(self._sound)
-        for packet in self._reader.packets():
-            if packet.size == 0 or packet.dts is None:
-                continue
-            at = self._placing.seconds(packet, packet.dts)
-            if packet.stream_index == self._index:
-                if at > end + _SOUND_LAG:
-                    return
-                continue
-            if at >= end:
-                missing.discard(packet.stream_index)
-            elif (placed := self._placing(packet)) is not None:
-                yield Passthrough((placed,))
-            if not missing:
-                return
+        # What a further recording holds comes with its pictures.
+        pieces = self._reader.packets() if self._whole else self._pieces
+        yield from self._placing.rest(pieces, self._sound, self._index, self._tick)
 
     def _remark_end(self) -> None:
         if self._closing.is_set():
