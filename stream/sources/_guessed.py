@@ -75,6 +75,7 @@ class DecodeTimes:
         self._video = video
         # What FFmpeg takes for AVI's times of showing is a guess of its own.
         self._always = container.format.name in _ALWAYS
+        self._slots = container.format.name == "mxf"
         self._begin(jumped=False)
 
     def _begin(self, *, jumped: bool) -> None:
@@ -95,10 +96,13 @@ class DecodeTimes:
         self._begin(jumped=True)
 
     def note(self, packet: AnyPacket) -> None:
-        """Takes the times of a packet that is to be decoded; the end is an empty one."""
+        """Takes the times of a packet that is to be decoded, and mends them; the end is empty."""
         self._ended = not packet.size
         if self._ended:
             return
+        if self._slots and packet.pts is not None:
+            # FFmpeg replaces it by a guess where one picture comes out of order.
+            packet.dts = packet.pts
         at, shown = packet.dts, None if self._always else packet.pts
         if at is None and shown is not None:
             at, self._lag, self._told = shown, 0, True
