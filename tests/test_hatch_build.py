@@ -118,8 +118,15 @@ def test_for_processors_of_today_they_are_compiled_once_more(hook, short, monkey
 
 
 # Between them is all that is compiled without either.
-@pytest.mark.parametrize("more", [["-DPLAIN"], pytest.param(["-mavx2"], marks=X86)])
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(
+    ("compiler", "more"),
+    [
+        pytest.param("gcc", ["-mavx2"], marks=X86),
+        ("clang", ["-DPLAIN"]),
+        pytest.param("clang", ["-mavx2"], marks=[X86, pytest.mark.slow]),
+        pytest.param("gcc", ["-DPLAIN"], marks=pytest.mark.slow),
+    ],
+)
 def test_no_compiler_finds_fault_with_the_loops(compiler, more):
     # What one refuses is compiled by the next in silence, and may be slower.
     if shutil.which(compiler) is None:
