@@ -62,9 +62,11 @@ class Desktop:
         return number
 
     def press(self, *keys: str) -> None:
-        for key in keys:
+        """Presses one key after the other; what the last one does is the caller's to wait for."""
+        for number, key in enumerate(keys):
+            if number:
+                time.sleep(0.15)
             self.do("xdotool", "key", key)
-            time.sleep(0.15)
 
     def close(self, title: str) -> None:
         """Closes a window as a click on its cross does."""

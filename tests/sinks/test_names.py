@@ -211,7 +211,7 @@ def test_words_are_whole_or_named_however_many(tmp_path, ending):
 def test_what_mxf_says_of_its_program_is_not_the_films(tmp_path):
     """A dozen machines' names were called lost, and were untrue of what was written elsewhere."""
     given = make_clip(
-        tmp_path / "in.mxf", codec="mpeg2video", size=(720, 576), rate=Fraction(25), options={}
+        tmp_path / "in.mxf", codec="mpeg2video", size=(720, 576), frames=3, options={}
     )
     with FileSource(given) as source:
         assert "product_name" in source.info.metadata
