@@ -102,8 +102,8 @@ class Reader:
         self._last: int | None = None
         guessed = are_decode_times(path, container, video, None if part is None else part.range)
         self._times = DecodeTimes(container, video) if guessed else None
-        self._sent = self._came = 0
-        self._keyed = self._begins_keyed = self._sought = False
+        self._sent = self._came = self._keyless = 0
+        self._began = self._keyed = self._begins_keyed = self._sought = False
         self._later = Later(container, self._streams)
         self._others = OtherKinds(path, container, self._streams)
         self._growth = Growth(path)
@@ -142,6 +142,7 @@ class Reader:
         self._later.seek()
         self._sought = True
         self._sent = self._came = 0
+        self._began = False
         self._last = None
         if self._times is not None:
             self._times.seek()
@@ -269,7 +270,10 @@ class Reader:
         return pictures
 
     def _failed(self, error: Exception) -> None:
-        self._damage.failed()
+        if self._begins_keyed or self._began:
+            self._damage.failed()
+        else:
+            self._keyless += 1
         self._came += 1
         if self._times is not None:
             self._times.failed()
@@ -277,13 +281,14 @@ class Reader:
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
         self._came += 1
+        first, self._began = not self._began, True
         mend_tags(picture, self._codec)
-        if self._came == 1:
+        if first:
             self.remarks += unknown_colours(self._video)
         stored = picture.pts if picture.pts is not None else picture.dts
         if self._times is not None and (at := self._times(picture)) is not None:
             stored = at
-        elif self._came == 1 and not self._sought:
+        elif first and not self._sought:
             self.remarks += self._missed(stored)
         decoded = Decoded(
             picture, self._spent, stored, self._video.codec_context.sample_aspect_ratio
@@ -310,7 +315,7 @@ class Reader:
         """That nothing of the file decodes, and why."""
         form, codec = self._container.format.name, self._video.codec_context.name
         # Of damaged data in an MP4 FFmpeg says so too.
-        damaged = bool(self.corrupt) and form.startswith("mov")
+        damaged = bool(self.corrupt or self._keyless) and form.startswith("mov")
         if self._sent and not self._keyed and not damaged and not scarce_threads():
             return SourceError(
                 f"{self._path} holds no key frame ({codec}), without which no picture can be "

@@ -129,9 +129,11 @@ def test_a_film_without_any_picture_is_damaged_whatever_part_is_wanted(tmp_path,
 
 def test_what_lies_before_the_first_key_frame_is_said_to_be_lost(tmp_path):
     whole = make_clip(tmp_path / "whole.ts", frames=50, options={"g": "25", "sc_threshold": "0"})
-    for name, without in (("late.ts", 1), ("none.ts", 2)):
+    options = {"g": "25", "deadline": "realtime"}
+    loud = make_clip(tmp_path / "whole.webm", codec="libvpx-vp9", frames=50, options=options)
+    for clip, name, without in ((whole, "late.ts", 1), (whole, "none.ts", 2), (loud, "l.webm", 1)):
         path = tmp_path / name
-        with av.open(str(whole)) as given, av.open(str(path), "w") as container:
+        with av.open(str(clip)) as given, av.open(str(path), "w") as container:
             stream = container.add_stream_from_template(given.streams.video[0])
             keyed = 0
             for packet in given.demux(video=0):
@@ -145,6 +147,7 @@ def test_what_lies_before_the_first_key_frame_is_said_to_be_lost(tmp_path):
             continue
         with FileSource(path) as source:
             assert sum(isinstance(item, Frame) for item in source) == 25
+            assert source.corrupt == 0, name
             assert source.remarks == [
                 "the first 0.96 s cannot be decoded, as the key frame that they need is not in the "
                 "file; the film begins behind them"
