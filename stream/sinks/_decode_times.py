@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 from stream.types import AnyPacket
 
@@ -54,6 +55,36 @@ class DecodeTimes:
     def last_step(self, end: int) -> int:
         """How long the packet decoded last must be said to be, for the track to reach `end`."""
         return max(1, end - (self._delay or 0) - (self._last or 0))
+
+
+class Steps:
+    """Tells each packet how long it is until the next is decoded, for which it waits.
+
+    Where sound that is far ahead ends a fragment, FFmpeg takes the next picture to be decoded when
+    the last packet says it ends, and shows it at another time where that is not so.
+    """
+
+    def __init__(self) -> None:
+        self._held: AnyPacket | None = None
+
+    def told(
+        self, packets: Sequence[AnyPacket], newest: int, *, final: bool
+    ) -> Sequence[AnyPacket]:
+        """The packets whose step is known now, in decoding order; of the last ones, all.
+
+        Args:
+            packets: the next ones, with their decoding times.
+            newest: the time of the picture that came last.
+            final: whether none comes after them.
+        """
+        known = [*([] if self._held is None else [self._held]), *packets]
+        for packet, after in pairwise(known):
+            step = _known(after.dts) - _known(packet.dts)
+            # No packet may claim to be shown for longer than all.
+            if not final and _known(packet.pts) + step <= newest:
+                packet.duration = step
+        self._held = None if final or not known else known.pop()
+        return known
 
 
 def _known(time: int | None) -> int:

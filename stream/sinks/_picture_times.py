@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from stream.frame import Frame
 from stream.sinks._containers import ContainerKind
-from stream.sinks._decode_times import DecodeTimes
+from stream.sinks._decode_times import DecodeTimes, Steps
 from stream.sinks._gaps import Gaps
 from stream.types import AnyPacket
 
@@ -46,6 +46,7 @@ class PictureTimes:
         # Where a container has no times, its first picture is at 0.
         self._origin = Fraction(0) if kind.timestamps else None
         self._decode_times = DecodeTimes() if kind.by_decode_time else None
+        self._steps = Steps() if kind.by_decode_time else None
         self._gaps = Gaps(kind, tick)
         self._wraps = kind.format == "mpegts"
         self._given = False
@@ -96,12 +97,15 @@ class PictureTimes:
                 self._decode_times.encoded(one)
         return again, at
 
-    def assign(self, packets: Sequence[AnyPacket], *, final: bool) -> None:
+    def assign(self, packets: Sequence[AnyPacket], *, final: bool) -> Sequence[AnyPacket]:
         """Sets what the encoder does not know: durations, and the decoding times of an MP4.
 
         Args:
             packets: what the encoder gave out, in decoding order.
             final: whether these are the last ones.
+
+        Returns:
+            The packets to write now; of an MP4 the newest waits for the next.
         """
         if final and not self._given and len(packets) <= _IN_ORDER:
             # x265 makes up decoding times where fewer pictures come than it delays them by.
@@ -116,6 +120,9 @@ class PictureTimes:
                 duration = self._decode_times.last_step(self._end)
             if duration is not None:
                 packet.duration = duration
+        if self._steps is None:
+            return packets
+        return self._steps.told(packets, self._last or 0, final=final)
 
     def remarks(self, ending: str) -> list[str]:
         """What became of pauses and times that the container cannot hold, a sentence each.

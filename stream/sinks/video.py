@@ -315,8 +315,7 @@ class VideoSink(Sink):
         return self._stream.encode(picture)
 
     def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
-        self._times.assign(packets, final=final)
-        for packet in packets:
+        for packet in self._times.assign(packets, final=final):
             # A fragment that goes out with a packet holds those before it.
             muxed = (self._muxed, float((packet.pts or 0) * self._tick))
             if self._muxer.mux(packet):

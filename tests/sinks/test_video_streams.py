@@ -6,15 +6,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
-from stream.frame import Passthrough
+from stream.frame import Frame, Passthrough, VideoInfo
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from stream.types import AnyPacket
 from tests import media
 from tests.media import make_clip
 from tests.sinks.running import run
+
+TICK = Fraction(1, 90_000)
 
 
 @pytest.mark.parametrize(
@@ -235,3 +238,26 @@ def test_sound_that_begins_as_another_codec_comes_as_soon_as_it_is_its_own(tmp_p
     wanted = len(media.packets(original, "audio"))
     assert wanted - 40 < len(heard) < wanted
     assert any("damaged packets of sound" in one for one in sink.remarks)
+
+
+def test_sound_that_is_far_ahead_moves_no_picture(tmp_path):
+    """As where pictures are held up: FFmpeg ends a fragment after ten seconds of sound alone."""
+    sound = make_clip(tmp_path / "in.mp4", audio="aac", audio_seconds=33.0)
+    with av.open(str(sound)) as container:
+        stream = container.streams.audio[0]
+        packets = [one for one in container.demux(stream) if one.dts is not None]
+        ends = {place: 11 * (1 + part) for part, place in enumerate((40, 45, 95))}
+        made = VideoInfo("made", 64, 48, "yuv420p", TICK, Fraction(25), live=True, copied=(stream,))
+        times: list[int] = []
+        with VideoSink(tmp_path / "out.mp4", made) as sink:
+            for index in range(100):
+                # Much slower, then faster, than the rate that is said.
+                times.append(times[-1] + (12_600 if index < 50 else 900) if times else 0)
+                grey = np.full((72, 64), 5 * index % 200, np.uint8)
+                image = av.VideoFrame.from_ndarray(grey, format="yuv420p")
+                sink.write(Frame(image, index, times[-1], TICK))
+                if index in ends:
+                    due = [one for one in packets if one.pts * one.time_base < ends[index]]
+                    packets = packets[len(due) :]
+                    sink.write(Passthrough(due))
+    assert media.decode(tmp_path / "out.mp4").pts == [time * TICK for time in times]
