@@ -167,6 +167,11 @@ def _check_records(endings: Sequence[str]) -> None:
 
     for ending in endings:
         name = f"film.{ending.lstrip('.')}"
+        if "{" in ending:
+            raise UsageError(
+                f"--records {ending!r}: a fleet's records have their videos' names; give what they "
+                f"end with, such as --records {Path(name).suffix.lstrip('.') or 'ndjson'}"
+            )
         if Path(name).name != name or not is_records(name):
             known = ", ".join(one.lstrip(".") for one in record_endings())
             raise UsageError(

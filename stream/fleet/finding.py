@@ -251,14 +251,14 @@ def _is_a_name(text: str, files: AbstractFileSystem, root: str) -> bool:
 def _others(there: Mapping[str, dict[str, object]], endings: frozenset[str]) -> Iterator[str]:
     """What is not taken of what is there, with hidden files left unsaid."""
     kinds: Counter[str] = Counter()
-    lost = []
+    lost, no_files = list[str](), list[str]()
     for path, about in sorted(there.items()):
         name = _last(path)
         # What ends with a slash marks a folder in storage, which has none.
         if not name or name.startswith(".") or about["type"] == "directory":
             continue
         if not _is_file(path, about):
-            lost.append(name)
+            (lost if about.get("islink") else no_files).append(name)
         elif not _is_taken(path, endings):
             kinds[Path(name).suffix.lower() or "without an ending"] += 1
     if kinds:
@@ -266,11 +266,15 @@ def _others(there: Mapping[str, dict[str, object]], endings: frozenset[str]) -> 
         more = ", …" if len(kinds) > _NAMED else ""
         yield f"{counted(kinds.total(), 'other file')} ({', '.join(most)}{more})"
     if lost:
-        more = ", …" if len(lost) > _NAMED else ""
-        yield (
-            f"{counted(len(lost), 'link that leads', 'links that lead')} to no file "
-            f"({', '.join(map(visible, lost[:_NAMED]))}{more})"
-        )
+        yield f"{counted(len(lost), 'link that leads', 'links that lead')} to no file {_some(lost)}"
+    if no_files:
+        what = counted(len(no_files), "pipe, socket or device", "pipes, sockets or devices")
+        yield f"{what} {_some(no_files)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _NAMED else ""
+    return f"({', '.join(map(visible, names[:_NAMED]))}{more})"
 
 
 def _disk(left_out: Callable[[str], None]) -> AbstractFileSystem:

