@@ -181,6 +181,9 @@ def _found_by(
             if about.get("type") != "directory":
                 return [_input(without_query(root).rpartition("/")[0], root, about, text)]
             base, there = root, files.find(root, detail=True)
+    there = _in_sight(
+        there, base, root, endings, lambda said: left_out(f"left out of {shown(text)}: {said}")
+    )
     found = [
         # Of a link what it leads to counts, which may change behind it.
         _input(base, path, files.info(path) if about.get("islink") else about, text)
@@ -196,6 +199,31 @@ def _found_by(
     for sentence in _others(there, endings):
         left_out(f"left out of {shown(text)}: {sentence}")
     return taken
+
+
+def _in_sight(
+    there: Mapping[str, dict[str, object]],
+    base: str,
+    asked: str,
+    endings: frozenset[str],
+    left_out: Callable[[str], None],
+) -> dict[str, dict[str, object]]:
+    """What lies in no hidden folder below the one that was asked for, such as a disk's trash."""
+    if "/." in asked[len(base) :]:  # a pattern that asks for such folders
+        return dict(there)
+    kept, hidden = dict[str, dict[str, object]](), list[str]()
+    for path, about in there.items():
+        folders = path[len(base) :].split("/")[:-1]
+        unseen = next((one for one in folders if one.startswith(".")), None)
+        if unseen is None:
+            kept[path] = about
+        elif _is_file(path, about) and _is_taken(path, endings):
+            hidden.append(unseen)
+    if hidden:
+        where = _some(sorted(set(hidden)))
+        what = counted(len(hidden), "video")
+        left_out(f"{what} in hidden folders {where}; name such a folder to have them")
+    return kept
 
 
 def _named(address: str) -> str:

@@ -32,6 +32,20 @@ def test_a_folder_with_what_is_below_it(tmp_path: Path) -> None:
     assert [Path(one.source).read_bytes() for one in found] == [b"a.mp4", b"sub/deep/B.MKV"]
 
 
+def test_what_lies_in_hidden_folders_is_counted_and_left_out(tmp_path: Path) -> None:
+    """A disk's trash, and a system's small previews."""
+    root = tmp_path / ".archive"
+    make_files(root, "a.mp4", ".Trash-1/files/b.mp4", "sub/.small/a.mp4", "sub/.small/note.txt")
+    trash = ".Trash-1/files/b.mp4"
+    for asked in (root, f"{root}/**/*.mp4"):
+        said: list[str] = []
+        assert [one.below for one in find([str(asked)], VIDEOS, said.append)] == ["a.mp4"]
+        here = "2 videos in hidden folders (.Trash-1, .small); name such a folder to have them"
+        assert said == [f"left out of {asked}: {here}"]
+    for one, below in ((root / ".Trash-1", "files/b.mp4"), (f"{root}/.T*/**/*.mp4", trash)):
+        assert [found.below for found in find([str(one)], VIDEOS, pytest.fail)] == [below]
+
+
 def test_what_else_lies_there_is_said_once_with_its_kinds(tmp_path: Path) -> None:
     make_files(tmp_path, "a.mp4", "b.jpg", "sub/c.JPG", "sub/d.gif", "e.txt", "f", "g.doc", ".h.x")
     (tmp_path / "gone.mp4").symlink_to("nothing.mp4")
