@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final, NamedTuple, TypeVar
 
@@ -14,6 +15,8 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from stream.kernels import compiled
+from stream.kernels.exact import SHARE
 from stream.pictures.references import Referencer
 from stream.pictures.scaler import Scaler
 from stream.types import Array
@@ -224,14 +227,14 @@ def picture_from_bgr(pixels: NDArray[np.uint8]) -> av.VideoFrame:
     height, width = pixels.shape[:2]
     picture = av.VideoFrame(width, height, EXACT_RGB)
     planes = [plane_view(plane, 10) for plane in picture.planes]
-    forward = rgb_to_yuv(_BT601.red, _BT601.blue)[:, ::-1] * (1023 / 255)
-    matrix = np.hstack([forward, [[0.5], [512.5], [512.5]]]).astype(np.float32)
-    # In bands, so that a large photo costs no multiple of itself in memory.
-    for top in range(0, height, _ROWS):
-        band = cv2.transform(pixels[top : top + _ROWS].astype(np.float32), matrix)
-        whole = np.clip(band, 0, 1023).astype(np.uint16)
-        for plane, values in zip(planes, cv2.split(whole), strict=True):
-            plane[top : top + _ROWS] = values
+    loops, weights = compiled(), _exact_weights()[0]
+    if loops is not None and pixels.strides[1:] == (3, 1):
+        loops.deepened(pixels, weights, planes)
+    else:
+        for rows in _bands(height):
+            band = _exactly_mixed(pixels[rows], weights, 1023)
+            for plane, values in zip(planes, cv2.split(band.astype(np.uint16)), strict=True):
+                plane[rows] = values
     picture.colorspace, picture.color_range = EXACT_MATRIX, int(ColorRange.JPEG)
     return picture
 
@@ -249,14 +252,41 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
         made = Scaler()(source, pixel_format="bgr24", src_colorspace=told_matrix(source))
         return made.to_ndarray().astype(np.uint8, copy=False)
     planes = [plane_view(plane, 10) for plane in picture.planes]
-    backward = np.linalg.inv(rgb_to_yuv(_BT601.red, _BT601.blue))[::-1] * (255 / 1023)
-    offset = 0.5 - backward @ np.array([[0], [512], [512]])
-    full = np.hstack([backward, offset]).astype(np.float32)
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
-    for top in range(0, picture.height, _ROWS):
-        band = cv2.merge([plane[top : top + _ROWS].astype(np.float32) for plane in planes])
-        pixels[top : top + _ROWS] = np.clip(cv2.transform(band, full), 0, 255).astype(np.uint8)
+    loops, weights = compiled(), _exact_weights()[1]
+    if loops is not None:
+        loops.flattened(planes, weights, pixels)
+    else:
+        for rows in _bands(picture.height):
+            pixels[rows] = _exactly_mixed(
+                cv2.merge([plane[rows] for plane in planes]), weights, 255
+            )
     return pixels
+
+
+@functools.cache
+def _exact_weights() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """How exact planes are made of blue, green and red, and these of them: int32 [3, 4] each.
+
+    In `SHARE`ths, the last of what is added: whole numbers, which are summed alike everywhere.
+    """
+    forward = rgb_to_yuv(_BT601.red, _BT601.blue)[:, ::-1] * (1023 / 255)
+    backward = np.linalg.inv(rgb_to_yuv(_BT601.red, _BT601.blue))[::-1] * (255 / 1023)
+    there = np.hstack([forward, [[0.5], [512.5], [512.5]]])
+    back = np.hstack([backward, 0.5 - backward @ np.array([[0], [512], [512]])])
+    whole = [np.rint(SHARE * weights).astype(np.int32) for weights in (there, back)]
+    return whole[0], whole[1]
+
+
+def _exactly_mixed(pixels: Array, weights: NDArray[np.int32], most: int) -> NDArray[np.float64]:
+    """As the compiled loops mix three samples [H, W, 3]; in doubles, which hold all of the sums."""
+    sums = cv2.transform(pixels.astype(np.float64), weights.astype(np.float64))
+    return np.clip(np.floor(sums / SHARE), 0, most)
+
+
+def _bands(height: int) -> Iterator[slice]:
+    """Some rows after the others, so that a large photo costs no multiple of itself in memory."""
+    return (slice(top, top + _ROWS) for top in range(0, height, _ROWS))
 
 
 def told_matrix(picture: av.VideoFrame) -> Colorspace | None:

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
 
+from stream import kernels
 from stream.compositing.planes import encoding_of
 from stream.pixels import (
+    EXACT_RGB,
     MATRICES,
     bgr_from_picture,
     paintable,
@@ -66,10 +68,39 @@ def test_matrices_are_swscales(matrix):
     assert np.abs(found - expected).max() < 0.004
 
 
-def test_any_8_bit_colour_comes_back_exactly():
-    rng = np.random.default_rng(3)
-    bgr = rng.integers(0, 256, (64, 999, 3), np.uint8)
-    assert np.array_equal(bgr_from_picture(picture_from_bgr(bgr)), bgr)
+def planes_of(picture):
+    return [plane_view(plane, 10).copy() for plane in picture.planes]
+
+
+@pytest.mark.parametrize("by", ["as installed", "without compiled loops"])
+def test_any_8_bit_colour_comes_back_exactly(monkeypatch, by):
+    if by != "as installed":
+        monkeypatch.setattr("stream.pixels.compiled", lambda: None)
+    # Of the first every one, of the others those at the ends and some between, which all share.
+    some = np.r_[0:256:15, 1, 2, 127, 128, 253, 254].astype(np.uint8)
+    colours = np.stack(np.meshgrid(np.arange(256, dtype=np.uint8), some, some), -1)
+    for turned in range(3):
+        bgr = np.roll(colours.reshape(256, -1, 3), turned, axis=2)
+        assert np.array_equal(bgr_from_picture(picture_from_bgr(bgr)), bgr)
+
+
+@pytest.mark.skipif(kernels.compiled() is None, reason="nothing was compiled")
+@pytest.mark.parametrize("size", [(1, 1), (3, 37), (300, 65)])
+def test_compiled_loops_make_the_same_of_exact_pictures(monkeypatch, size):
+    rng = np.random.default_rng(4)
+    bgr = rng.integers(0, 256, (size[0] + 1, 2 * size[1], 3), np.uint8)
+    picture = av.VideoFrame(size[1], size[0], EXACT_RGB)
+    for plane in picture.planes:
+        plane_view(plane, 10)[...] = rng.integers(0, 1024, size)
+    picture.colorspace, picture.color_range = 5, int(ColorRange.JPEG)
+    # Also pixels that lie apart, and rows from the last to the first.
+    views = (bgr[1:, : size[1]], bgr[:-1, ::2], bgr[1:, : size[1]][::-1])
+    made = [planes_of(picture_from_bgr(view)) for view in views], bgr_from_picture(picture)
+    monkeypatch.setattr("stream.pixels.compiled", lambda: None)
+    for view, planes in zip(views, made[0], strict=True):
+        for one, other in zip(planes, planes_of(picture_from_bgr(view)), strict=True):
+            assert np.array_equal(one, other)
+    assert np.array_equal(made[1], bgr_from_picture(picture))
 
 
 def depth(picture: av.VideoFrame) -> int:

@@ -23,6 +23,7 @@ from stream.kernels.conceal import Conceal
 from stream.kernels.convolve import Convolve
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
+from stream.kernels.exact import Exact
 from stream.kernels.masks import Masks
 from stream.kernels.resample import Resample
 from stream.kernels.sparse import Sparse
@@ -53,6 +54,7 @@ class Kernels(
     Sparse,
     Specks,
     Stacking,
+    Exact,
     Resample,
     Convolve,
 ):
