@@ -175,6 +175,21 @@ def test_a_map_with_fewer_anchors_than_wanted_gives_what_it_has():
     assert int((scores > 0).sum()) == 12
 
 
+@pytest.mark.parametrize("by_logit", [False, True])
+def test_what_rounds_to_an_objectness_of_0_is_proposed_in_its_order(by_logit):
+    """As the originals do; where a map has fewer anchors than are asked for, the rest is none."""
+    grid = blocks.AnchorGrid(blocks.cell_anchors((16,), (1.0,)))
+    proposals = blocks.Proposals([grid], before=20, after=20, iou=1.0, by_logit=by_logit)
+    logits = torch.linspace(-700, -20, 12)
+    none, size = torch.zeros(1, 4, 3, 4), (96, 128)
+    boxes, scores = proposals([logits.reshape(1, 1, 3, 4)], [none], size, size)
+    assert int((scores > 0).sum()) == 12
+    expected, _ = proposals([torch.linspace(0, 1, 12).reshape(1, 1, 3, 4)], [none], size, size)
+    # PyTorch's topk, unlike ONNX's, keeps no order of what is equal.
+    assert sorted(boxes[:12].tolist()) == sorted(expected[:12].tolist())
+    assert torch.equal(boxes[0], expected[0])
+
+
 def test_nothing_found_is_an_empty_answer():
     detections = blocks.Detections(score=0.5)
     boxes, scores, labels = detections(

@@ -30,6 +30,7 @@ FastRCNNPredictor = lazily("torchvision.models.detection.faster_rcnn", "FastRCNN
 TwoMLPHead = lazily("torchvision.models.detection.faster_rcnn", "TwoMLPHead")
 MaskRCNNPredictor = lazily("torchvision.models.detection.mask_rcnn", "MaskRCNNPredictor")
 LastLevelP6P7 = lazily("torchvision.ops.feature_pyramid_network", "LastLevelP6P7")
+TorchvisionForm = lazily("stream_export.converters.torchvision.form", "TorchvisionForm")
 TorchvisionOrigin = lazily("stream_export.converters.torchvision.origin", "TorchvisionOrigin")
 
 
@@ -167,6 +168,45 @@ def test_what_a_network_cannot_be_is_told_by_the_files_own_name(tmp_path: Path) 
         path = saved(tmp_path, {"model": state | {name: other}})
         with pytest.raises(ModelError, match=f"looks at {channels} channels?; pictures have three"):
             opened(Asked(weights=path, **anchors))
+
+
+def test_of_equal_scores_the_better_proposals_goes_first(unusual: Any) -> None:
+    """They were asked in the order in which they are pooled, tile by tile."""
+    form = TorchvisionForm(copy.deepcopy(unusual), native=True)
+    seen: dict[str, Any] = {}
+    form.proposals.register_forward_hook(lambda _, __, output: seen.update(proposed=output))
+    form.detections.register_forward_pre_hook(lambda _, given: seen.update(given=given))
+    with torch.no_grad():
+        form(torch.from_numpy(pictures()[0])[None])
+    probabilities, _, boxes, _ = seen["given"]
+    proposals, objectness = seen["proposed"]
+    assert torch.equal(boxes, proposals)
+    assert (objectness.diff() <= 0).all()
+    assert torch.equal(probabilities[:, 0] >= 0, objectness > 0)
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_where_scores_round_to_0_and_1(tmp_path: Path) -> None:
+    """All anchors of a small picture are proposed, and half of these have an objectness of 0.
+
+    Of the other network's more than are kept have one of 1.
+    """
+    torch.manual_seed(0)
+    maps = backbones.resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    sizes = ((16,), (32,), (64,), (96,), (128,))
+    found = 0
+    for made in (mobile(), small_headed(maps, AnchorGenerator(sizes, ((0.5, 1.0),) * 5)).eval()):
+        network = spread(made, short=96, long=160, background=2.0)
+        onnx.save(convert(network, names=("a", "b")), str(tmp_path / "a.onnx"))
+        ours = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.05)
+        origin = TorchvisionOrigin(network, ("a", "b"))
+        for picture in pictures():
+            mine, theirs = ours(picture), origin(picture)
+            assert len(mine) == len(theirs)
+            np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.5)
+            np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-3)
+            found += len(mine)
+    assert found > 20
 
 
 @pytest.mark.slow

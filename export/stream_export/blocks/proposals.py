@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from stream_export.blocks.boxes import AnchorGrid, BoxDecoder, clip, large_enough
 
+_LEAST = 1e-30
+"""What an objectness that rounds to 0 counts as: what is 0 would be no proposal."""
+
 
 class Proposals(nn.Module):
     """The best anchors of each level, decoded, suppressed per level, and cut to a fixed count."""
@@ -74,12 +77,16 @@ class Proposals(nn.Module):
         ]
         best, chosen, anchors = (torch.stack(parts) for parts in zip(*levels, strict=True))
         all_boxes = clip(self.decoder(chosen, anchors), *content)
-        all_scores = torch.sigmoid(best)
+        # PyTorch's sigmoid to the last bit. ONNX Runtime's is 0 from -18 down and 1 from elsewhere
+        # up, so that others were equal; and of equal ones the finest level's are proposed.
+        all_scores = torch.reciprocal(1 + torch.exp(-best))
+        # A small map's padding is told by its logit, as the originals propose what rounds to 0.
         wanted = large_enough(all_boxes, self.minimum) & (all_scores >= self.score)
+        wanted = wanted & (best > -torch.inf)
         if self.by_logit:
             # Suppression wants positive numbers: e^x below zero and 1 + x above keep the order.
             all_scores = torch.where(best > 0, best + 1, torch.exp(best.clamp(max=0)))
-        all_scores = torch.where(wanted, all_scores, -1.0)
+        all_scores = torch.where(wanted, all_scores.clamp(min=_LEAST), -1.0)
         limit = min(self.before, self.after)
         kept = torch.ops.stream.suppress(all_boxes, all_scores, self.iou, limit).flatten()
         final, index = torch.topk(kept, min(self.after, self.before * len(levels)))

@@ -136,13 +136,13 @@ def train_command(
     # All that can be told before the data, which take minutes to look over.
     check_out(out, init)
     weights = read_weights(weight or [])
-    check_initial(init)
     detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
     if learn is Learns.masks and not detects:
         raise UsageError(
             f"--learn masks goes on from a model that finds objects, and --init {init} is none; "
             "leave one of them out"
         )
+    check_initial(init)
     console = Console(stderr=True)
 
     def tell(sentence: str) -> None:

@@ -234,14 +234,14 @@ class RcnnForm(nn.Module):
             logits, regressions, content, (padded.shape[-2], padded.shape[-1])
         )
         pooled, order = self.pooled(self.box_pool, levels, proposals)
-        classes, deltas = self.box_head(pooled)
+        # Of equal scores, such as several of 1.0, the better proposal's goes first.
+        classes, deltas = (restore(part, order) for part in self.box_head(pooled))
         probable = torch.sigmoid(classes) if self.config.sigmoid else torch.softmax(classes, -1)
         probabilities = probable[:, :-1]
-        usable = objectness.index_select(0, order) > 0
         boxes, scores, labels = self.detections(
-            torch.where(usable.unsqueeze(1), probabilities, -1.0),
+            torch.where(objectness.unsqueeze(1) > 0, probabilities, -1.0),
             deltas.reshape(deltas.shape[0], -1, 4),
-            proposals.index_select(0, order),
+            proposals,
             content,
         )
         # ONNX Runtime's int8 convolution crashes on an empty batch, so that one more region, the

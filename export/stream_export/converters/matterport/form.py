@@ -158,14 +158,8 @@ class MatterportForm(nn.Module):
             planes = image.permute(0, 3, 1, 2).to(torch.float32)
         levels = self.features(planes - self.mean)
         proposals, objectness = self.propose(levels)
-        logits, deltas, order = self.classify(levels[:4], proposals)
-        boxes, scores, labels = self.detect(
-            logits,
-            deltas,
-            proposals.index_select(0, order),
-            objectness.index_select(0, order),
-            window,
-        )
+        logits, deltas = self.classify(levels[:4], proposals)
+        boxes, scores, labels = self.detect(logits, deltas, proposals, objectness, window)
         answer, whole = self.unmold(boxes, window, image)
         # From here on, and not before, sizes depend on the picture.
         index = torch.ops.stream.candidates(torch.where(whole, scores, -1.0))
@@ -247,14 +241,15 @@ class MatterportForm(nn.Module):
         octave = torch.log2((torch.sqrt(area.clamp(min=0)) / canonical).clamp(min=1e-12))
         return (4 + torch.round(octave)).clamp(2, 5).to(torch.int64) - 2
 
-    def classify(self, levels: Sequence[Tensor], boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits [R, classes], deltas [R, classes, 4], and which box each row is of."""
+    def classify(self, levels: Sequence[Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits [R, classes] and deltas [R, classes, 4] of boxes [R, 4]."""
         pooled, order = self.box_pool(levels, boxes, self.levels_of(boxes))
         values = pooled.flatten(1)
         for layer in self.box_hidden:
             values = torch.relu(layer(values))
         deltas = self.box_deltas(values).reshape(-1, self.config.classes, 4)
-        return self.box_logits(values), deltas, order
+        # Of equal scores, such as several of 1.0, the better proposal's goes first.
+        return restore(self.box_logits(values), order), restore(deltas, order)
 
     def detect(
         self, logits: Tensor, deltas: Tensor, boxes: Tensor, objectness: Tensor, window: Tensor

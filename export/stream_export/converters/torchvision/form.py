@@ -122,13 +122,15 @@ class TorchvisionForm(nn.Module):
             logits, regressions, content, (padded.shape[-2], padded.shape[-1])
         )
         pooled, order = self.box_pool([features[name] for name in self.box_names], proposals)
-        classes, deltas = self.box_predictor(self.box_head(pooled))
+        # Of equal scores, such as several of 1.0, the better proposal's goes first.
+        classes, deltas = (
+            restore(part, order) for part in self.box_predictor(self.box_head(pooled))
+        )
         probabilities = torch.softmax(classes, dim=-1)[:, 1:]
-        usable = objectness.index_select(0, order) > 0
         boxes, scores, labels = self.detections(
-            torch.where(usable.unsqueeze(1), probabilities, -1.0),
+            torch.where(objectness.unsqueeze(1) > 0, probabilities, -1.0),
             deltas.reshape(deltas.shape[0], -1, 4)[:, 1:],
-            proposals.index_select(0, order),
+            proposals,
             content,
         )
         pooled, order = self.mask_pool([features[name] for name in self.mask_names], boxes)
