@@ -139,7 +139,8 @@ def format_remark(wanted: str, used: str, choice: EncoderChoice, *, odd: bool) -
     encoder = choice.name
     if choice.asked or re.sub("yuv[aj]", "yuv", used) == wanted.replace("yuvj", "yuv"):
         return None
-    if odd and _traits(wanted)[0] == _traits(used)[0]:
+    taken = choice.formats is None or wanted in choice.formats
+    if odd and taken and _traits(wanted)[0] == _traits(used)[0]:
         return (
             f"{encoder} cannot encode an odd width or height in {wanted}, so the output is {used}; "
             "libvpx-vp9 could"

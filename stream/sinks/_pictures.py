@@ -19,6 +19,8 @@ from stream.pixels import MATRICES, matrix_of, plane_view
 
 _DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
 _RGB_MATRIX = 0
+_HDR = {16: "PQ", 18: "HLG"}
+"""What H.273 calls transfer characteristics of which values are no sRGB."""
 
 
 class Pictures:
@@ -91,6 +93,21 @@ class Pictures:
         )
         converted.colorspace, converted.color_range = _RGB_MATRIX, int(ColorRange.JPEG)
         return converted
+
+
+def lost_light(transfer: int, ending: str) -> list[str]:
+    """What is to be said where a kind of file has no place for how bright HDR's values are.
+
+    Args:
+        transfer: of the film, H.273's TransferCharacteristics.
+        ending: of the file.
+    """
+    if transfer not in _HDR:
+        return []
+    return [
+        f"the film is HDR ({_HDR[transfer]}), which {ending} has no place for: its colours are "
+        "written as they are and look pale; .mp4, .mkv and .webm keep it"
+    ]
 
 
 def lost_shape(

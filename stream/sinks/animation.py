@@ -21,7 +21,7 @@ from stream.sinks._animated_gif import AnimatedGif
 from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._photo import why_too_large
-from stream.sinks._pictures import Pictures, lost_shape
+from stream.sinks._pictures import Pictures, lost_light, lost_shape
 from stream.sinks.base import Sink
 from stream.types import Array
 from stream.wording.names import numbered
@@ -212,9 +212,10 @@ class AnimationSink(Sink):
     @property
     def remarks(self) -> list[str]:
         """What does not fit in."""
-        said = lost_shape(self._info.sample_aspect_ratio, self.path.suffix)
+        ending = self.path.suffix
+        said = lost_shape(self._info.sample_aspect_ratio, ending)
+        if not self._info.grey and not self._info.exact:
+            said += lost_light(self._info.colour.transfer, ending)
         if self._info.copied:
-            said.append(
-                f"sound and what else is in the source is left out: {self.path.suffix} has none"
-            )
+            said.append(f"sound and what else is in the source is left out: {ending} has none")
         return said + self._animation.remarks

@@ -23,7 +23,7 @@ from stream.settings.options import OutputOptions
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, PNG, encode, notes_of, say_where
 from stream.sinks._photo_words import Beside, beside, with_density, with_words
-from stream.sinks._pictures import lost_shape
+from stream.sinks._pictures import lost_light, lost_shape
 from stream.sinks._side_by_side import SideBySide
 from stream.sinks.base import Sink
 from stream.types import Array
@@ -194,6 +194,7 @@ class ImageSink(Sink):
         self._kept = kept
         self._grey = grey
         self._shape = shape
+        self._transfer = 2  # which is no answer
         self._conceals = conceals
         self._numbers = numbers
         several = numbered(self._target) is not None
@@ -231,7 +232,9 @@ class ImageSink(Sink):
         if self._written:
             masks = "-o masks.mkv with --look binary or instances"
             able = {MASK_ENDINGS: masks, ALPHA_ENDINGS: ".mkv"}.get(self._kept, ".mp4")
-            said = lost_shape(self._shape, Path(self._path(0)).suffix, able)
+            ending = Path(self._path(0)).suffix
+            said = lost_shape(self._shape, ending, able)
+            said += lost_light(self._transfer, ending)
         for names, what in (
             (
                 self._filled,
@@ -278,6 +281,7 @@ class ImageSink(Sink):
         else:
             kept = ending in ALPHA_ENDINGS
             pixels = bgr_from_picture(item.image if kept else seen(item))
+            self._transfer = 2 if self._grey else int(item.image.color_trc)
         if self._grey:
             pixels, notes = pixels[..., 0], []
         if item.alpha is not None and ending in ALPHA_ENDINGS and pixels.dtype == np.uint8:

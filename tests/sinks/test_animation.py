@@ -10,7 +10,7 @@ from PIL import Image
 
 from stream import sinks
 from stream.errors import SinkError, UsageError
-from stream.frame import Frame
+from stream.frame import ColourTags, Frame
 from stream.pixels import picture_from_bgr
 from stream.settings.options import OutputOptions
 from stream.sinks.animation import AnimationSink
@@ -130,6 +130,13 @@ def test_a_gif_takes_other_colours_where_the_picture_is_another(tmp_path):
         assert np.abs(one[..., :3].astype(int) - made[..., ::-1]).mean() < 6
     assert sink.path.stat().st_size < small + 4 * 1200
     assert any("256 colours" in said for said in sink.remarks)
+
+
+def test_hdr_is_said_to_look_pale_unless_it_has_no_colours(tmp_path):
+    hdr = ColourTags(9, 16, 9, full_range=False)
+    for told in ({}, {"exact": True}, {"grey": True}):
+        sink = written(tmp_path / "out.webp", [np.zeros((48, 64, 3), np.uint8)], colour=hdr, **told)
+        assert any("HDR (PQ)" in said for said in sink.remarks) == (not told)
 
 
 def test_a_gif_keeps_colours_that_mean_something(tmp_path):

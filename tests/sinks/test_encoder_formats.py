@@ -74,6 +74,9 @@ def test_what_an_encoder_does_not_take_is_named_with_its_transparency():
         "yuv444p12le", "yuv444p10le", choose_encoder("prores_ks", None, None), odd=False
     )
     assert plain == "prores_ks does not take yuv444p12le, so the output is yuv444p10le"
+    # Nor would it in an even size.
+    odd = format_remark("yuv444p", "yuv420p", choose_encoder("mpeg4", None, None), odd=True)
+    assert odd == "mpeg4 does not take yuv444p, so the output is yuv420p"
 
 
 def test_what_is_asked_for_is_taken_without_a_word() -> None:

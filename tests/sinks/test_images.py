@@ -74,6 +74,15 @@ def test_what_holds_the_shape_of_samples_holds_the_pictures_too(tmp_path, told, 
     assert sink.remarks == [f"{what}; {able} can"]
 
 
+@pytest.mark.parametrize(("grey", "said"), [(False, 1), (True, 0)])
+def test_hdr_is_said_to_look_pale_unless_it_has_no_colours(tmp_path, grey, said):
+    picture = media.make_picture(0, 64, 48, "yuv420p10le")
+    picture.color_trc = 18
+    with ImageSink(tmp_path / "out.png", grey=grey) as sink:
+        sink.write(Frame(picture, 0, 0, Fraction(1)))
+    assert len([one for one in sink.remarks if "HDR (HLG), which .png" in one]) == said
+
+
 def test_a_video_frame_is_written_too(tmp_path):
     picture = media.make_picture(0, 64, 48, "yuv420p")
     with ImageSink(tmp_path / "out.png") as sink:
