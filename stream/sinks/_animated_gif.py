@@ -74,7 +74,7 @@ class AnimatedGif(Animation):
 
     def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
         ticks = round(seconds / _TICK)
-        if ticks < _LEAST and self._count > self.left_out:
+        if ticks < _LEAST and self._count > self.left_out and not self._last:
             self.left_out += 1
             return Fraction(0)
         ticks = min(_MOST, max(_LEAST, ticks))

@@ -42,6 +42,7 @@ class Animation(ABC):
         self._size = size
         self._alpha = alpha
         self._count = 0
+        self._last = False
         self._shown = Fraction(0)
         self._begin()
 
@@ -50,12 +51,13 @@ class Animation(ABC):
         """What was not kept of the pictures, for whom it was made to know."""
         return []
 
-    def add(self, pixels: NDArray[np.uint8], until: Fraction) -> None:
+    def add(self, pixels: NDArray[np.uint8], until: Fraction, *, last: bool = False) -> None:
         """Adds a picture.
 
         Args:
             pixels: uint8 [H, W, 3], blue, green, red, or [H, W, 4] with opacity.
             until: seconds from the first picture's time to this one's end.
+            last: whether no other comes.
 
         Raises:
             ValueError: the format does not hold the picture.
@@ -65,6 +67,7 @@ class Animation(ABC):
         if self._alpha:
             top, left, part = self._visible(pixels)
         # Of what was shown so far, not of the picture before: what is rounded off does not add up.
+        self._last = last
         self._shown += self._put(part, top, left, max(self.tick, until - self._shown))
         self._count += 1
         self._file.checkpoint()

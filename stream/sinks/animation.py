@@ -157,12 +157,12 @@ class AnimationSink(Sink):
         made = Scaler()(fitted, pixel_format=name, src_colorspace=told_matrix(fitted))
         return made.to_ndarray()
 
-    def _put(self, until: Fraction) -> None:
+    def _put(self, until: Fraction, *, last: bool = False) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return
         try:
-            self._animation.add(waiting[0], until)
+            self._animation.add(waiting[0], until, last=last)
         except (OSError, ValueError) as error:
             self._done = True
             broken = self._destination.error
@@ -187,7 +187,8 @@ class AnimationSink(Sink):
             return
         if self._waiting is not None:
             _, start, length = self._waiting
-            self._put(start + (length or 1 / (self._info.rate or _USUAL_RATE)))
+            length = length or 1 / (self._info.rate or _USUAL_RATE)
+            self._put(start + length, last=True)
         self._done = True
         try:
             if self._count:

@@ -158,6 +158,8 @@ def test_a_gif_keeps_time_at_any_rate(tmp_path, rate):
     lengths = [length for _, length in read(tmp_path / "out.gif")]
     assert sum(lengths) == pytest.approx(1000, abs=20)
     assert min(lengths) >= 20
+    shown = read(tmp_path / "out.gif")[-1][0][..., :3].astype(int)
+    assert np.abs(shown - film[-1][..., ::-1]).mean() < 12
     out = [said for said in sink.remarks if "left out, as a .gif shows at most 50" in said]
     assert bool(out) == (rate > 50) == (len(lengths) < rate)
 
