@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream.cli import _common as common
+from stream.run.plan import RunPlan
 from stream.run.report import RunReport, found_line, print_report
 from stream.settings.options import ModelOptions
 from stream.wording.words import counted, visible
@@ -59,6 +60,28 @@ def report_clip(
         common.say(said)
     for remark in _without_chatter(report).remarks:
         print_line(Text(f"  note: {visible(remark)}", style="yellow"))
+
+
+def report_source(
+    plans: Sequence[RunPlan], place: int, report: RunReport | None, *, away: bool = False
+) -> None:
+    """Prints what one of a page's sources has done, unless it is to be quiet.
+
+    Args:
+        plans: of all sources.
+        place: of this one.
+        report: its figures; None where nothing is to be told.
+        away: whether it has gone, and is to be opened again.
+    """
+    plan = plans[place]
+    if report is None or plan.run.quiet:
+        return
+    if len(plans) == 1 and not away:
+        report_run(report, plan.model, live=True)
+    else:
+        # Why it has gone was said when it did.
+        told = replace(report, error=None) if away else report
+        report_clip(told, place + 1, len(plans), plan.model, live=True)
 
 
 def stopped(report: RunReport) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from stream.cli import _common as common
-from stream.cli._after import report_clip, report_run, summary
+from stream.cli._after import report_clip, report_run, report_source, summary
 from stream.disk.files import by_identity, identity
 from stream.errors import StreamError, UsageError, refusals
 from stream.run import finding, setup  # before anything that loads PyAV
@@ -330,14 +330,10 @@ def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
         console=common.progress_console(quiet=plans[0].run.quiet),
         say=common.say,
         on_ready=lambda _: keep_what_is_loaded(),
+        on_away=lambda place, report: report_source(plans, place, report, away=True),
     )
-    for number, (room, plan) in enumerate(zip(rooms, plans, strict=True), start=1):
-        if room.report is None or plan.run.quiet:
-            continue
-        if len(rooms) == 1:
-            report_run(room.report, plan.model, live=True)
-        else:
-            report_clip(room.report, number, len(rooms), plan.model, live=True)
+    for place, room in enumerate(rooms):
+        report_source(plans, place, room.report)
 
 
 def refuse_shared_report(plans: Sequence[RunPlan]) -> None:

@@ -91,6 +91,8 @@ class Room(Aside):
         self.report: RunReport | None = None
         self.outcome: Outcome | None = None
         self.on_end: Callable[[], None] = lambda: None
+        self.on_away: Callable[[RunReport], None] = lambda report: None
+        """Takes what a run has done whose source has gone and is to be opened again."""
         self.reconnects = 0
         """How often it was opened again."""
         self.plan = plan
@@ -164,6 +166,9 @@ class Room(Aside):
                 self._try()
                 if self.once or self._stopping.is_set():
                     break
+                done, self.report = self.report, None
+                if done is not None and done.frames_in:
+                    self.on_away(done)
                 pause = _FIRST_PAUSE if time.perf_counter() - began > 60 else pause
                 self._stopping.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from stream.inference.segmenter import Segmenter
+    from stream.run.report import RunReport
     from stream.serve.certificate import Renewal
     from stream.serve.room import Room
     from stream.serve.server import Server
@@ -55,6 +56,7 @@ def serve(
     say: Say,
     segmenter: Segmenter | None = None,
     on_ready: Callable[[Server], None] = lambda server: None,
+    on_away: Callable[[int, RunReport], None] = lambda place, report: None,
 ) -> list[Room]:
     """Runs sources and serves the page, until Ctrl-C or until all sources have ended.
 
@@ -64,9 +66,11 @@ def serve(
         say: tells people where the page is.
         segmenter: loaded already; None loads the plans'.
         on_ready: called in the server's loop once it listens.
+        on_away: takes a source's place and what it has done, where it has gone and is to be opened
+            again; called in its thread.
 
     Returns:
-        The rooms, ended.
+        The rooms, ended; what they have done since they were opened last.
 
     Raises:
         StreamError: a source, the model or the address cannot be used, the only source failed, or
@@ -110,6 +114,7 @@ def serve(
         try:
             for room in rooms:
                 room.on_end = _when_all(rooms, stop, asyncio.get_running_loop())
+                room.on_away = partial(on_away, int(room.key))
                 await asyncio.to_thread(room.start)
             _announce(say, options, server.port, token, fingerprint)
             on_ready(server)

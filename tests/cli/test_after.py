@@ -158,14 +158,17 @@ def test_a_page_says_of_each_of_several_sources_what_was_done(capsys, monkeypatc
         SimpleNamespace(report=None),
         SimpleNamespace(report=made),
     ]
-    monkeypatch.setattr("stream.serve.serving.serve", lambda *_, **__: rooms)
+    # The second goes meanwhile, and has not come back.
+    monkeypatch.setattr(
+        "stream.serve.serving.serve",
+        lambda *_, on_away, **__: [on_away(1, replace(made, error="gone")), *rooms][1:],
+    )
     plan = RunPlan(SourcePlan("pattern"), (OutputPlan("browser"),))
     run_served([plan] * 3)
     said = capsys.readouterr()
-    assert [line[:6] for line in said.out.splitlines() if line[1:5] == " of "] == [
-        "1 of 3",
-        "3 of 3",
-    ]
+    lines = [line for line in said.out.splitlines() if line[1:5] == " of "]
+    assert [line[:6] for line in lines] == ["2 of 3", "1 of 3", "3 of 3"]
+    assert "100 frames in" in lines[0]
     assert not said.err, "a page has no other end"
     run_served([replace(plan, run=RunOptions(quiet=True))] * 3)
     assert not capsys.readouterr().out

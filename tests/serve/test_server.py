@@ -30,6 +30,7 @@ from rich.console import Console
 from stream.errors import SinkError, StreamError, UsageError
 from stream.run.notices import stands_still
 from stream.run.plan import OutputPlan
+from stream.run.report import RunReport
 from stream.serve import mjpeg
 from stream.serve.files import page_files
 from stream.serve.serving import serve
@@ -731,6 +732,13 @@ def test_a_source_that_fails_is_opened_again_and_the_page_says_what_is_wrong(mod
         until(lambda: page.room.run is not None)
         until(lambda: page.room.problem is None)
         assert page.room.reconnects == 2 and page.room.name == "door"
+        # What it did until it goes once more is told then, and not told again.
+        gone: list[RunReport] = []
+        page.room.on_away = gone.append
+        until(lambda: page.room.run is not None and page.room.run.counts.frames_in > 3)
+        page.room.run.stop()
+        until(lambda: len(tries) == 4)
+        assert [report.frames_in > 3 for report in gone] == [True]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
