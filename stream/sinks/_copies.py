@@ -150,7 +150,10 @@ class Copies:
                 copied.write(silent)
         for track in self._tracks.values():
             self._remarks += track.remarks
-        self._remarks += [f"{what}, is empty: none of it came" for what in self._silent.values()]
+        self._remarks += [
+            f"{what}, holds nothing beside these pictures: none of it came"
+            for what in self._silent.values()
+        ]
         lost = sum(track.lost for track in self._tracks.values())
         if lost:
             several = counted(lost, "damaged packet", "damaged packets")

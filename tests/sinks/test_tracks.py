@@ -370,5 +370,8 @@ def test_sound_of_which_none_came_is_named(tmp_path, ending):
             for item in source:
                 if isinstance(item, Frame) or not silent:
                     sink.write(item)
-        said.append([one for one in sink.remarks if "is empty" in one])
-    assert said == [[], ["stream 1, sound (aac), is empty: none of it came"]]
+        said.append([one for one in sink.remarks if "holds nothing" in one])
+    assert said == [
+        [],
+        ["stream 1, sound (aac), holds nothing beside these pictures: none of it came"],
+    ]
