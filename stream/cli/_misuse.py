@@ -49,6 +49,8 @@ def sentence(error: Misuse, arguments: Sequence[str]) -> str:
         said = f"{_name_of(param)} is missing"
     elif kind == "BadParameter" and param is not None:
         said = _refused(param, arguments) or f"{_name_of(param)}: {_plain(error.message)}"
+        if closed := re.search(r"'(.*)' is not readable", error.message):
+            said = f"{_name_of(param)}: {closed[1]} may not be read; check its permissions"
     elif kind == "BadOptionUsage":
         takes = "takes no value" if "not take" in error.message else "needs a value"
         said = f"{error.option_name} {takes}"

@@ -62,8 +62,8 @@ def file(
             metavar="OUTPUT",
             help="The video to write; its ending chooses the container; or a playlist "
             "(film.m3u8), or an address that it is sent to at its own pace. May be given several "
-            "times for one input; a folder where there are several inputs, or with {name} in it, "
-            "each input's name. "
+            "times for one input. Of several inputs a folder, or a name with {name} in it, which "
+            "stands for each input's. "
             "[default: in.stream.mp4 beside in.mp4; none where --records or --masks is given]",
             rich_help_panel="Output",
         ),

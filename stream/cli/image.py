@@ -66,7 +66,7 @@ def image(
             help="The picture to write (.png, .jpg, .webp, …); a folder for several, or numbered "
             "pictures (out/%06d.png). "
             "[default: photo.stream.jpg beside photo.jpg; several need a folder; none where "
-            "--records is given]",
+            "--records or --masks is given]",
             rich_help_panel="Output",
         ),
     ] = None,

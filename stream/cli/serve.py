@@ -65,8 +65,8 @@ def serve(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Cameras, addresses, video files (played over and over), or `pattern`, a moving "
-            "test picture. [default: pattern and all cameras]",
+            help="Cameras, addresses, video files (played over and over), or `pattern`, the "
+            "bundled clip. [default: pattern and all cameras]",
             show_default=False,
         ),
     ] = None,

@@ -111,13 +111,14 @@ def check_replaceable(path: Path, *, overwrite: bool, option: str = "--overwrite
         exists = target.exists()
         if target.is_file() and not overwrite:
             raise UsageError(f"{path} exists already; add {option} to replace it")
-        writable = os.access(target if exists else folder, os.W_OK)
-        if exists and target.is_file():  # a new file takes its place
-            writable = writable and os.access(folder, os.W_OK)
+        replaced = exists and target.is_file()  # by a new file, which takes its place
+        open_folder = (exists and not replaced) or os.access(folder, os.W_OK)
+        writable = open_folder and (not exists or os.access(target, os.W_OK))
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
     if not writable:
-        raise SinkError(f"{path} cannot be written: permission denied")
+        what = "the file is protected" if open_folder else f"the folder {folder} is protected"
+        raise SinkError(f"{path} cannot be written: permission denied, {what}; choose another")
 
 
 def create_beside(path: Path) -> tuple[Path, int]:

@@ -237,6 +237,13 @@ def test_an_output_that_is_there_was_perhaps_to_be_the_input(stream, tmp_path):
     assert "no file out.mp4; in.mp4, which -o names, is there: were the two exchanged?" in said
 
 
+def test_a_file_that_may_not_be_read_is_said_to_be_that(stream, tmp_path, monkeypatch):
+    (tmp_path / "mine.onnx").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    said = stream("export", "half", "mine.onnx", "-o", "half.onnx").err
+    assert "MODEL: mine.onnx may not be read; check its permissions" in said
+
+
 def test_every_command_has_help(stream):
     listing = stream("--help")
     assert listing.code == 0

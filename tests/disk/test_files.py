@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -119,7 +120,9 @@ def test_what_may_not_be_written_is_refused(tmp_path, monkeypatch, name, locked,
     os.mkfifo(folder / "pipe")
     monkeypatch.setattr("os.access", lambda path, _: path.name != locked)
     if refused:
-        with pytest.raises(SinkError, match=f"{name} cannot be written: permission denied"):
+        what = f"the folder {re.escape(str(folder))}" if locked == "folder" else "the file"
+        said = f"{name} cannot be written: permission denied, {what} is protected; choose another"
+        with pytest.raises(SinkError, match=said):
             check_replaceable(folder / name, overwrite=True)
     else:
         check_replaceable(folder / name, overwrite=True)
