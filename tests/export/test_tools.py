@@ -155,9 +155,12 @@ def test_pictures_are_thinned_evenly_and_must_be_there(tmp_path):
     for number in range(10):
         cv2.imwrite(str(tmp_path / f"{number}.png"), photos.cat()[:8, :8])
     assert [file.stem for file in picture_files(tmp_path, 5)] == ["0", "2", "4", "6", "8"]
-    (tmp_path / "0.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match="cannot be read"):
-        list(read_pictures(tmp_path))
+    (tmp_path / "._0.png").write_bytes(b"what macOS leaves")
+    assert len(list(read_pictures(tmp_path))) == 10
+    for content in (b"no picture", b""):
+        (tmp_path / "0.png").write_bytes(content)
+        with pytest.raises(SourceError, match=r"0\.png: the picture cannot be read; take it out"):
+            list(read_pictures(tmp_path))
     (tmp_path / "empty").mkdir()
     for name, words in {
         "empty": "it holds no pictures",

@@ -304,9 +304,12 @@ def read_pictures(
     """
     files = picture_files(folder, limit)
     for file in files:
-        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+        try:
+            image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+        except (OSError, cv2.error):  # OpenCV's own for an empty file, or of too many pixels
+            image = None
         if image is None:
-            raise SourceError(f"{file}: the picture cannot be read")
+            raise SourceError(f"{file}: the picture cannot be read; take it out of the folder")
         yield file.name, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -324,7 +327,8 @@ def picture_files(folder: Path, limit: int | None = None) -> list[Path]:
         for place in (folder, folder / "images")
         if place.is_dir()
         for file in place.iterdir()
-        if file.suffix.lower() in _PICTURES
+        # macOS leaves shadows of files on other disks, which are no pictures.
+        if file.suffix.lower() in _PICTURES and not file.name.startswith("._")
     )
     if not files:
         raise SourceError(f"{folder}: it holds no pictures; give a folder of PNG, JPEG or WebP")
