@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from stream.sinks._animations import Animation
 from stream.sinks._destination import Destination
+from stream.types import Array
 from stream.wording.words import counted
 
 _TICK = Fraction(1, 100)
@@ -32,6 +33,8 @@ _COLOURS, _TABLE = 7, 3 * 256
 _OWN_COLOURS = 0x80 | _COLOURS
 _CLEARED = 2 << 2
 _HALF = 128
+_UNSEEN = 2
+"""Levels that colours may be off without patterns of them, as FFmpeg weighs them."""
 _CELL, _SHARE, _WORSE = 8, 0.995, 5.0
 """A cell's side; colours are chosen anew where the cell that so many are better than, of all, is
 so many levels worse than at first."""
@@ -139,17 +142,19 @@ class AnimatedGif(Animation):
             if self._error(whole, reduced) <= most:
                 return reduced
         self._encoder = None
-        self._colours = _Colours(picture, patterned=not self._exact)
+        chosen = _chosen(picture)
+        self._colours = _Colours(picture, chosen, patterned=False)
         reduced = self._colours(picture)
+        # Patterns would be seen where every colour is there, as in drawings and on screens.
+        off = cv2.absdiff(*self._both(whole, reduced)).max()
+        if not self._exact and off > _UNSEEN:
+            self._colours = _Colours(picture, chosen, patterned=True)
+            reduced = self._colours(picture)
         self._at_first = self._error(whole, reduced)
         return reduced
 
-    def _error(self, pixels: NDArray[np.uint8], reduced: VideoFrame) -> float:
-        """How many levels the worst cells are from what they were in the mean.
-
-        In the mean, as a pattern of several colours stands for one between them; where colours are
-        to be exact, the worst pixel's.
-        """
+    def _both(self, pixels: NDArray[np.uint8], reduced: VideoFrame) -> tuple[Array, Array]:
+        """What of a picture is seen, and what it has become, uint8 [H, W, 3] each."""
         numbers, colours = reduced.to_ndarray()
         known: NDArray[np.uint8] = np.take(colours[:, :0:-1], numbers, axis=0)
         seen = pixels[..., :3]
@@ -157,6 +162,15 @@ class AnimatedGif(Animation):
             known[pixels[..., 3] < _HALF] = 0
             seen = seen.copy()
             seen[pixels[..., 3] < _HALF] = 0
+        return seen, known
+
+    def _error(self, pixels: NDArray[np.uint8], reduced: VideoFrame) -> float:
+        """How many levels the worst cells are from what they were in the mean.
+
+        In the mean, as a pattern of several colours stands for one between them; where colours are
+        to be exact, the worst pixel's.
+        """
+        seen, known = self._both(pixels, reduced)
         if self._exact:
             return float(cv2.absdiff(seen, known).max())
         height, width = self._size
@@ -174,11 +188,11 @@ class _Colours:
 
     Args:
         picture: bgra.
+        chosen: its colours, as FFmpeg's palettegen gives them.
         patterned: whether patterns stand for colours that are not among them.
     """
 
-    def __init__(self, picture: VideoFrame, *, patterned: bool) -> None:
-        chosen = _chosen(picture)
+    def __init__(self, picture: VideoFrame, chosen: VideoFrame, *, patterned: bool) -> None:
         dither = "bayer:bayer_scale=4" if patterned else "none"
         graph = Graph()
         graph.threads = 1

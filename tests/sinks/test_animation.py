@@ -132,6 +132,15 @@ def test_a_gif_takes_other_colours_where_the_picture_is_another(tmp_path):
     assert any("256 colours" in said for said in sink.remarks)
 
 
+def test_a_drawing_s_colours_are_kept_in_a_gif(tmp_path):
+    """Patterns of its other colours were laid over each, as if colours were missing."""
+    colours = np.random.default_rng(0).integers(0, 256, (100, 3), np.uint8)
+    film = [np.repeat(colours[None], 20, 0), np.repeat(colours[None, ::-1], 20, 0)]
+    written(tmp_path / "out.gif", film)
+    for (shown, _), made in zip(read(tmp_path / "out.gif"), film, strict=True):
+        assert np.abs(shown[..., :3].astype(int) - made[..., ::-1]).max() <= 2
+
+
 def test_hdr_is_said_to_look_pale_unless_it_has_no_colours(tmp_path):
     hdr = ColourTags(9, 16, 9, full_range=False)
     for told in ({}, {"exact": True}, {"grey": True}):
