@@ -596,9 +596,11 @@ def test_the_command_refuses_what_cannot_learn_alone(tmp_path):
 
 
 @pytest.mark.parametrize("init", ["imagenet", "backbone.npz"])
-def test_masks_alone_do_not_learn_where_nothing_is_found(tmp_path, monkeypatch, init):
-    """The network would find nothing afterwards, so that there is nothing to outline."""
-    monkeypatch.setattr("stream_models.training.initial.check_initial", lambda init: None)
+def test_masks_alone_do_not_learn_where_nothing_is_found(tmp_path, init):
+    """The network would find nothing afterwards, so that there is nothing to outline.
+
+    That is said before weights are downloaded, or found not to be there.
+    """
     result = command(tmp_path, "--learn", "masks", "--init", init)
     assert isinstance(result.exception, UsageError)
     assert f"--init {init} is none" in str(result.exception)
