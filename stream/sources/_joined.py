@@ -8,12 +8,16 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from av.audio.stream import AudioStream
+from av.stream import Stream
+
 from stream.sources._cropping import elements
+from stream.wording.words import counted
 
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _FLV = b"FLV\x01"
@@ -249,6 +253,54 @@ def next_flv(path: Path, position: int) -> int | None:
             if len(head) < 11 or head[0] & 0x1F not in {8, 9, 18}:
                 return None
             position += 11 + int.from_bytes(head[1:4]) + 4
+
+
+def going_on(
+    ours: Sequence[Stream], theirs: Iterable[Stream]
+) -> tuple[dict[Stream, Stream], list[str]]:
+    """Which stream of another recording goes on with which of ours, and what none goes on with.
+
+    They are of the same kind, in order, and what is copied is of the same codec, and sound of the
+    same rate and channels: an output says what packets are by the first of them alone.
+
+    Args:
+        ours: the first recording's that are taken.
+        theirs: all of the other one's.
+
+    Returns:
+        Ours by theirs, and a sentence for each of ours that ends although the other has its kind.
+    """
+    left, found, others = list(ours), {}, list(theirs)
+    for stream in others:
+        mate = next((one for one in left if _alike(stream, one)), None)
+        if mate is not None:
+            left.remove(mate)
+            found[stream] = mate
+    lost = []
+    for stream in others:
+        end = next((one for one in left if one.type == stream.type), None)
+        if stream not in found and end is not None:
+            left.remove(end)
+            lost.append(
+                f"stream {end.index} ({_called(end)}) ends where a further recording in the file "
+                f"has {_called(stream)}, which is left out; cut the file where that begins"
+            )
+    return found, lost
+
+
+def _alike(one: Stream, other: Stream) -> bool:
+    if one.type != other.type or one.type == "video":
+        return one.type == other.type
+    return _called(one) == _called(other)
+
+
+def _called(stream: Stream) -> str:
+    if isinstance(stream, AudioStream):
+        # Decoders have names of their own.
+        context = stream.codec_context
+        name, channels = context.codec.canonical_name, counted(context.channels, "channel")
+        return f"{name} at {context.sample_rate} Hz, {channels}"
+    return str(stream.name or stream.type)
 
 
 class Window(io.RawIOBase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,7 @@ from stream.sources._decoded import Decoded
 from stream.sources._description import stated_rate
 from stream.sources._ending import Growth
 from stream.sources._guessed import DecodeTimes, are_decode_times
-from stream.sources._joined import Part, next_flv
+from stream.sources._joined import Part, going_on, next_flv
 from stream.sources._later import Later
 from stream.sources._other_kinds import OtherKinds
 from stream.sources._spread import Spread
@@ -180,7 +180,8 @@ class Reader:
 
     def _continued(self, container: InputContainer, part: Part) -> Iterator[AnyPacket | Decoded]:
         """The pieces of a further recording, as if they were of this one's streams."""
-        meant = dict(_matches(self._streams, container.streams))
+        meant, lost = going_on(self._streams, container.streams)
+        self.remarks += lost
         video = next((one for one, ours in meant.items() if ours is self._video), None)
         if not isinstance(video, VideoStream) or video.codec_context is None:
             self.remarks.append("a further recording in the file has no video and was left out")
@@ -357,16 +358,6 @@ class Reader:
                             yield self._decoded(picture)
             except RAISED as error:
                 _log.debug("%s: looking again at the end failed: %s", self._path, error)
-
-
-def _matches(ours: Sequence[Stream], theirs: Iterable[Stream]) -> Iterator[tuple[Stream, Stream]]:
-    """Which stream of another recording goes on with which of ours: the same kind, in order."""
-    left = list(ours)
-    for stream in theirs:
-        same = next((one for one in left if one.type == stream.type), None)
-        if same is not None:
-            left.remove(same)
-            yield stream, same
 
 
 def undecodable(path: Path, codec: str, form: str = "") -> SourceError:

@@ -84,6 +84,10 @@ def test_recordings_that_differ_go_on_in_the_first_one_s_streams(tmp_path):
         "file's clock starts over in the middle; it was made continuous",
         "pictures of another size or shape are fitted into the first one's",
     ]
+    loud = made(tmp_path, "loud.mkv", audio="mp3")
+    seen, heard, remarks = read(joined(tmp_path / "loud.mkv", one, loud))
+    assert len(seen) == 100 and 1.9 < max(heard) < 2.1  # MP3 would be called AAC
+    assert any("(aac at 48000 Hz, 2 channels) ends where" in one for one in remarks)
     damaged = tmp_path / "damaged.mkv"
     damaged.write_bytes(one.read_bytes() + other.read_bytes()[:300])
     assert len(read(damaged)[0]) == 50
