@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stream.cli._machinery import Context, Formatter, Parameter, Runnable
+from stream.errors import UsageError
 from stream.settings.groups import range_of
 from stream.settings.option import Option
 
@@ -31,6 +32,18 @@ class Command(TyperCommand):
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Arguments and options, `--help` among them."""
         return take_as_typed(super().get_params(ctx))
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Reads what was typed.
+
+        Raises:
+            UsageError: a name is empty, as of a variable of a shell that is not set.
+        """
+        pairs = list(zip(("", *args), (*args, "-"), strict=True))
+        left = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            _refuse_empty(self.get_params(ctx), ctx.params, pairs)
+        return left
 
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the arguments and, a section a panel, the options."""
@@ -101,6 +114,32 @@ class _AsTyped:
         """The value as it is; no values of those that may be several are an empty tuple."""
         several = param.multiple or param.nargs == -1
         return () if value is None and several else value
+
+
+def _refuse_empty(
+    params: Sequence[Parameter], given: Mapping[str, object], pairs: Sequence[tuple[str, str]]
+) -> None:
+    """Refuses an empty name of a file or folder, which would be the folder that one is in.
+
+    Args:
+        params: of the command.
+        given: their values by name.
+        pairs: each word that was typed behind the one before it.
+    """
+    for param in params:
+        value = given.get(param.name)
+        if param.param_type_name == "argument":
+            name = argument_name(param)
+            empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+        else:
+            name = max(param.opts, key=len)
+            empty = value == Path() and any(
+                (before in param.opts and not one) or one == f"{opt}="
+                for before, one in pairs
+                for opt in param.opts
+            )
+        if empty:
+            raise UsageError(f"{name} is empty; is a variable of the shell not set?")
 
 
 _TEXTS: tuple[object, ...] = (str, bool, list[str])

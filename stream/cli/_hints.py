@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
+import os
 import re
 import sys
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
+from urllib.parse import unquote
 
 from stream.errors import UsageError
 from stream.settings.likeness import nearest
@@ -63,7 +67,36 @@ def no_such_file(
         hint = f"; where it is to be written, say -o {text}"
     elif there := next((one for one in into if one and Path(one).is_file()), ""):
         hint = f"; {there}, which -o names, is there: were the two exchanged?"
+    elif text.lower().startswith("file:"):
+        hint = f"; a file is named by its path: {re.sub('^//+', '/', unquote(text[5:]))}"
+    elif near := _like(Path(text)):
+        hint = f"; did you mean {near}?"
     return UsageError(f"there is no file {text}{hint}")
+
+
+_LOOKED_AT = 2000
+"""Names of a folder among which one like another is looked for; more take a second and longer."""
+
+
+def _like(path: Path) -> str:
+    """A file beside this one, which is not there, of almost its name; "" where there is none."""
+    try:
+        names = [one.name for one in islice(os.scandir(path.parent), _LOOKED_AT)]
+    except (OSError, ValueError):
+        return ""
+    spelt = {one.casefold(): one for one in names}
+    bare = path.name.casefold().strip()
+    stems = {Path(one).stem: one for one in spelt}
+    close = difflib.get_close_matches(
+        bare, [one for one in spelt if _same_number(one, bare)], 1, 0.85
+    )
+    near = bare if bare in spelt else stems.get(bare) or next(iter(close), "")
+    return str(path.with_name(spelt[near])) if near else ""
+
+
+def _same_number(one: str, other: str) -> bool:
+    """Whether names have the same digits: the picture before the one that is missing is another."""
+    return re.sub(r"\D", "", one) == re.sub(r"\D", "", other)
 
 
 def meant_option(argument: str, options: Iterable[str]) -> str:

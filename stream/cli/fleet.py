@@ -48,7 +48,7 @@ def fleet(
         _say_status(inputs, output, options, asked.run)
         return
     common.check_format((), asked.files)
-    if output is None:
+    if not output:
         raise UsageError("name the folder that the results go into: -o FOLDER")
     refuse_unknown_words(output, known=())
     plan = RunPlan(

@@ -237,6 +237,30 @@ def test_an_output_that_is_there_was_perhaps_to_be_the_input(stream, tmp_path):
     assert "no file out.mp4; in.mp4, which -o names, is there: were the two exchanged?" in said
 
 
+def test_an_empty_name_is_no_folder(stream, tmp_path):
+    """As of a variable that is not set: all films of this folder would be taken."""
+    (tmp_path / "in.mp4").touch()
+    for words, name in (
+        (["file", "", "-o", "out/"], "INPUT…"),
+        (["fleet", "in.mp4", "", "-o", "out"], "INPUT…"),
+        (["train", "--data", "", "--out", "x"], "--data"),
+        (["train", "--data", "x", "--out="], "--out"),
+    ):
+        assert f"{name} is empty; is a variable of the shell not set?" in stream(*words).err
+    assert "name the folder" in stream("fleet", "in.mp4", "-o", "").err
+    assert [one.name for one in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_a_file_of_almost_that_name_is_offered(stream, tmp_path):
+    for name in ("Holiday.mp4", "take_0041.mp4"):
+        (tmp_path / name).touch()
+    for typed in ("holiday.mp4", "Holidy.mp4", "Holiday", "Holiday.mp4 "):
+        assert f"no file {typed}; did you mean Holiday.mp4?" in stream("file", typed).err
+    assert "did you mean" not in stream("file", "take_0042.mp4").err
+    said = stream("file", "file:///a%20b/in.mp4").err
+    assert "; a file is named by its path: /a b/in.mp4" in said
+
+
 def test_a_file_that_may_not_be_read_is_said_to_be_that(stream, tmp_path, monkeypatch):
     (tmp_path / "mine.onnx").touch()
     monkeypatch.setattr("os.access", lambda *_: False)
