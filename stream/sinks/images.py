@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections import deque
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import ClassVar, Self
 import cv2
 import numpy as np
 
-from stream.disk.files import identity, sync_file, sync_folder, write_whole
+from stream.disk.files import identity, write_whole
 from stream.disk.twins import refuse_twins
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
@@ -22,8 +20,10 @@ from stream.pixels import bgr_from_picture, plane_view
 from stream.settings.options import OutputOptions
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, PNG, encode, notes_of, say_where
+from stream.sinks._photo_losses import PhotoLosses
 from stream.sinks._photo_words import Beside, beside, with_density, with_words
 from stream.sinks._pictures import lost_light, lost_shape
+from stream.sinks._settling import Settling
 from stream.sinks._side_by_side import SideBySide
 from stream.sinks.base import Sink
 from stream.types import Array
@@ -202,12 +202,8 @@ class ImageSink(Sink):
         self._single = not (several or folder)
         self._written = 0
         self._encoding = SideBySide()
-        self._unsettled: deque[Path] = deque()
-        self._filled: list[str] = []
-        self._placed: list[str] = []
-        self._unsaid: list[str] = []
-        self._unnoted: list[str] = []
-        self._whole: list[str] = []
+        self._settling = Settling()
+        self._losses = PhotoLosses()
         sources = list(paths or ())
         if not self._single:
             self._check_folder(self.output.parent if several else self.output, sources)
@@ -235,28 +231,7 @@ class ImageSink(Sink):
             ending = Path(self._path(0)).suffix
             said = lost_shape(self._shape, ending, able)
             said += lost_light(self._transfer, ending)
-        for names, what in (
-            (
-                self._filled,
-                "the picture's transparency is dropped, as this kind of file holds none; .png, "
-                ".webp and .tif do",
-            ),
-            (
-                self._unsaid,
-                "words in it (XMP, IPTC or comments, such as captions and keywords) are left out",
-            ),
-            (
-                self._unnoted,
-                "its colour profile, or what the camera noted, is left out, which .jpg, .png and "
-                ".webp hold here",
-            ),
-            (self._whole, "named so, as there is another picture of this name but for its ending"),
-            (self._placed, "the photo says where it was taken (GPS), and so does what is written"),
-        ):
-            if names:
-                more = f" and {len(names) - 1} more" if names[1:] else ""
-                said.append(f"{names[0]}{more}: {what}")
-        return said
+        return said + self._losses.remarks
 
     def write(self, item: Item) -> None:
         """Writes a frame's picture; other streams' packets are no concern of pictures.
@@ -288,7 +263,7 @@ class ImageSink(Sink):
             colours = pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)
             pixels = np.dstack([colours, item.alpha])
         elif item.alpha is not None and bool((item.alpha < 255).any()):
-            self._filled.append(target.name)
+            self._losses.filled.append(target.name)
         options = list(_QUALITY.get(ending, ()))
         if source is None and not self._single:
             self._encoding.put(target, lambda: encode(ending, pixels, notes, options))
@@ -302,9 +277,9 @@ class ImageSink(Sink):
             data = self._told(data, source, item, notes=bool(notes) and ending not in CARRIERS)
         self._save(target, data)
         if source in self._namesakes and source is not None and target.stem == source.name:
-            self._whole.append(target.name)
+            self._losses.whole.append(target.name)
         if self._conceals and ending in CARRIERS and say_where(notes):
-            self._placed.append(target.name)
+            self._losses.placed.append(target.name)
 
     def _save_encoded(self, left: int) -> None:
         """Saves pictures of footage in their order: what is ready, and until so many are left.
@@ -333,8 +308,8 @@ class ImageSink(Sink):
                 target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, data, overwrite=self._overwrite, settle=False)
             self._written += 1
-            self._unsettled.append(target)
-            self._settle(_UNSETTLED)
+            self._settling.add(target)
+            self._settling.down_to(_UNSETTLED)
         except FileExistsError as error:
             there = target if target.exists() else target.parent
             raise SinkError(f"{there} exists already; {self._saved()}") from error
@@ -354,8 +329,8 @@ class ImageSink(Sink):
         told = beside(source.read_bytes()) if source.is_file() else Beside()
         if self._kept != MASK_ENDINGS:  # masks are pictures of their own
             data, whole = with_words(data, told, conceals=self._conceals)
-            self._unsaid += [] if whole else [source.name]
-            self._unnoted += [source.name] if notes else []
+            self._losses.unsaid += [] if whole else [source.name]
+            self._losses.unnoted += [source.name] if notes else []
         if told.density is None:
             return data
         across, down = told.density
@@ -370,27 +345,11 @@ class ImageSink(Sink):
         """
         self._save_encoded(0)
         self._encoding.close()
-        folders = {path.parent for path in self._unsettled}
         try:
-            self._settle(0)
+            self._settling.end()
         except OSError as error:
             words = error.strerror or str(error)
             raise SinkError(f"{self.output} could not be written to the end ({words})") from error
-        for folder in folders:
-            sync_folder(folder)
-
-    def _settle(self, left: int) -> None:
-        """Waits until all but the last few pictures are on the disk itself.
-
-        Raises:
-            OSError: the disk does not take them.
-        """
-        while len(self._unsettled) > left:
-            path = self._unsettled.popleft()
-            # Somebody may have taken it away meanwhile; a pipe has nothing on a disk.
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file():
-                    sync_file(path)
 
     def _saved(self) -> str:
         return (
