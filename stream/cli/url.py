@@ -38,7 +38,7 @@ def url(
     for address in addresses:
         if not is_address(address):
             raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
-        if "://" not in address:
+        if "://" not in address and _of_network(address):
             # Read on, it would be the path of a file.
             meant = without_secrets(address.replace(":/", "://", 1))
             raise UsageError(f"an address has two slashes behind its colon: {meant}")
@@ -51,3 +51,10 @@ def url(
         beside,
     )
     run_sources(plans, asked.run)
+
+
+def _of_network(address: str) -> bool:
+    """Whether an address is a network's, and not what stands before a file, as `loop:` does."""
+    from stream.sources.network import SCHEMES
+
+    return address.partition(":")[0].lower() in SCHEMES
