@@ -16,7 +16,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from stream.sinks._animations import Animation
+from stream.sinks._animations import Animation, Part
 from stream.sinks._destination import Destination
 from stream.types import Array
 from stream.wording.words import counted
@@ -71,17 +71,20 @@ class AnimatedGif(Animation):
         self._table = b""
         self._shown_at, self._ticks = 0, 0
 
-    def _visible(self, pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
-        # The encoder itself leaves out what is not to be seen, and what did not change.
-        return 0, 0, pixels
+    def encoded(self, pixels: NDArray[np.uint8], *, first: bool) -> Part:
+        """The picture itself: its colours and what changed depend on those before."""
+        return Part(0, 0, *self._size, self._encode(pixels))
 
-    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+    def _encode(self, part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return part
+
+    def _put(self, part: Part, seconds: Fraction) -> Fraction:
         ticks = round(seconds / _TICK)
         if ticks < _LEAST and self._count > self.left_out and not self._last:
             self.left_out += 1
             return Fraction(0)
         ticks = min(_MOST, max(_LEAST, ticks))
-        picture = self._reduced(part)
+        picture = self._reduced(part.data)
         if self._alpha or self._encoder is None:
             # One that knows of no picture before writes a whole one.
             self._encoder = _encoder(self._size)

@@ -6,7 +6,9 @@ import struct
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -22,6 +24,25 @@ _KEPT, _CLEARED = 0, 1
 """What becomes of a picture before the next: it stays, or its place becomes transparent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is to be seen of a picture, and where.
+
+    Attributes:
+        top: of it, in rows of the picture.
+        left: of it, in columns.
+        height: of it.
+        width: of it.
+        data: what the format's encoder made of it.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    data: Any
+
+
 class Animation(ABC):
     """Writes pictures with the time that each is shown.
 
@@ -33,6 +54,9 @@ class Animation(ABC):
         size: height and width in pixels.
         alpha: whether pictures have an opacity.
     """
+
+    first_is_whole: ClassVar[bool] = False
+    """Whether the first picture has to have all of its pixels."""
 
     tick: Fraction
     """What times are counted in, in seconds, at the finest."""
@@ -51,45 +75,37 @@ class Animation(ABC):
         """What was not kept of the pictures, for whom it was made to know."""
         return []
 
-    def add(self, pixels: NDArray[np.uint8], until: Fraction, *, last: bool = False) -> None:
-        """Adds a picture.
+    def encoded(self, pixels: NDArray[np.uint8], *, first: bool) -> Part:
+        """What `add` is to be given of a picture; several threads may ask at once.
 
         Args:
             pixels: uint8 [H, W, 3], blue, green, red, or [H, W, 4] with opacity.
+            first: whether it is the first of all.
+
+        Raises:
+            ValueError: the format does not hold the picture.
+        """
+        top, left, part = 0, 0, pixels
+        if self._alpha and not (first and self.first_is_whole):
+            top, left, part = _visible(pixels)
+        return Part(top, left, part.shape[0], part.shape[1], self._encode(part))
+
+    def add(self, part: Part, until: Fraction, *, last: bool = False) -> None:
+        """Adds a picture.
+
+        Args:
+            part: by `encoded`.
             until: seconds from the first picture's time to this one's end.
             last: whether no other comes.
 
         Raises:
-            ValueError: the format does not hold the picture.
             OSError: the file cannot be written.
         """
-        top, left, part = 0, 0, pixels
-        if self._alpha:
-            top, left, part = self._visible(pixels)
         # Of what was shown so far, not of the picture before: what is rounded off does not add up.
         self._last = last
-        self._shown += self._put(part, top, left, max(self.tick, until - self._shown))
+        self._shown += self._put(part, max(self.tick, until - self._shown))
         self._count += 1
         self._file.checkpoint()
-
-    def _visible(self, pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
-        """Top and left of the part that is not transparent, on even places, and its pixels."""
-        seen = pixels[..., 3] > 0
-        rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
-        if not len(rows):
-            return 0, 0, pixels[:1, :1]
-        top, left = int(rows[0]) & ~1, int(columns[0]) & ~1
-        part = pixels[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-        return top, left, np.ascontiguousarray(part)
-
-    def _encoded(self, ending: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:
-        try:
-            done, data = cv2.imencode(ending, pixels, options)
-        except cv2.error as error:
-            raise ValueError(f"a picture cannot be encoded as {ending} ({error.err})") from error
-        if not done:
-            raise ValueError(f"a picture cannot be encoded as {ending}")
-        return bytes(np.asarray(data, np.uint8))
 
     def _overwrite(self, place: int, data: bytes) -> None:
         end = self._file.tell()
@@ -102,7 +118,11 @@ class Animation(ABC):
         """Writes what comes before the first picture."""
 
     @abstractmethod
-    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+    def _encode(self, part: NDArray[np.uint8]) -> Any:
+        """What `Part.data` holds of a picture."""
+
+    @abstractmethod
+    def _put(self, part: Part, seconds: Fraction) -> Fraction:
         """Writes a picture; returns how long it is shown, in seconds."""
 
 
@@ -110,6 +130,7 @@ class AnimatedPng(Animation):
     """APNG (PNG, third edition, 11.3.4): without loss, times as fractions."""
 
     tick = Fraction(1, _FINEST)
+    first_is_whole = True
 
     def _begin(self) -> None:
         height, width = self._size
@@ -120,28 +141,25 @@ class AnimatedPng(Animation):
         self._file.write(_chunk(b"acTL", struct.pack(">II", 0, 0)))
         self._sequence = 0
 
-    def _visible(self, pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
-        # The first must be whole.
-        return (0, 0, pixels) if not self._count else super()._visible(pixels)
+    def _encode(self, part: NDArray[np.uint8]) -> bytes:
+        return _encoded(".png", part, list(PNG))
 
-    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+    def _put(self, part: Part, seconds: Fraction) -> Fraction:
         delay = _as_delay(seconds)
-        height, width = part.shape[:2]
-        data = self._encoded(".png", part, list(PNG))
         control = struct.pack(
             ">IIIIIHHBB",
             self._next(),
-            width,
-            height,
-            left,
-            top,
+            part.width,
+            part.height,
+            part.left,
+            part.top,
             delay.numerator,
             delay.denominator,
             _CLEARED if self._alpha else _KEPT,
             0,
         )
         chunks = [_chunk(b"fcTL", control)]
-        for name, content in _png_chunks(data):
+        for name, content in _png_chunks(part.data):
             if name == b"IDAT" and not self._count:
                 chunks.append(_chunk(b"IDAT", content))
             elif name == b"IDAT":
@@ -185,21 +203,48 @@ class AnimatedWebp(Animation):
         body = b"WEBP" + _piece(b"VP8X", extended) + _piece(b"ANIM", bytes(6))
         self._file.write(b"RIFF" + struct.pack("<I", len(body)) + body)
 
-    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+    def _encode(self, part: NDArray[np.uint8]) -> bytes:
+        return _encoded(".webp", part, [cv2.IMWRITE_WEBP_QUALITY, self._quality])
+
+    def _put(self, part: Part, seconds: Fraction) -> Fraction:
         milliseconds = min((1 << 24) - 1, max(1, round(seconds * 1000)))
-        height, width = part.shape[:2]
-        data = self._encoded(".webp", part, [cv2.IMWRITE_WEBP_QUALITY, self._quality])
         picture = b"".join(
             _piece(name, content)
-            for name, content in _webp_pieces(data)
+            for name, content in _webp_pieces(part.data)
             if name in (b"ALPH", b"VP8 ", b"VP8L")
         )
-        head = b"".join(map(_three, (left // 2, top // 2, width - 1, height - 1, milliseconds)))
+        head = b"".join(
+            map(
+                _three,
+                (part.left // 2, part.top // 2, part.width - 1, part.height - 1, milliseconds),
+            )
+        )
         # Not mixed with what is there.
         flags = bytes([0x02 | (_CLEARED if self._alpha else _KEPT)])
         self._file.write(_piece(b"ANMF", head + flags + picture))
         self._overwrite(4, struct.pack("<I", self._file.tell() - 8))
         return Fraction(milliseconds, 1000)
+
+
+def _visible(pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
+    """Top and left of the part that is not transparent, on even places, and its pixels."""
+    seen = pixels[..., 3] > 0
+    rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return 0, 0, pixels[:1, :1]
+    top, left = int(rows[0]) & ~1, int(columns[0]) & ~1
+    part = pixels[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+    return top, left, np.ascontiguousarray(part)
+
+
+def _encoded(ending: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:
+    try:
+        done, data = cv2.imencode(ending, pixels, options)
+    except cv2.error as error:
+        raise ValueError(f"a picture cannot be encoded as {ending} ({error.err})") from error
+    if not done:
+        raise ValueError(f"a picture cannot be encoded as {ending}")
+    return bytes(np.asarray(data, np.uint8))
 
 
 def _as_delay(seconds: Fraction) -> Fraction:

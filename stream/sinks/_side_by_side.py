@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from typing import Generic, TypeVar
 
 from stream.system.cpu import available_cores
 
@@ -13,7 +13,11 @@ _MOST = 8
 """Pictures at once: of 8K each has 100 MB."""
 
 
-class SideBySide:
+Told = TypeVar("Told")
+Made = TypeVar("Made")
+
+
+class SideBySide(Generic[Told, Made]):
     """Encodes pictures of footage, as many at once as there are cores, up to eight.
 
     A PNG of 1920x1080 takes a core 0.1 s, several times as long as all else; encoders of picture
@@ -22,27 +26,27 @@ class SideBySide:
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
-        self._waiting: deque[tuple[Path, Future[bytes]]] = deque()
+        self._waiting: deque[tuple[Told, Future[Made]]] = deque()
         self.most = min(_MOST, available_cores())
         """How many may be encoded while another comes."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, target: Path, encode: Callable[[], bytes]) -> None:
+    def put(self, told: Told, encode: Callable[[], Made]) -> None:
         """Begins with a picture.
 
         Args:
-            target: where it will go.
-            encode: gives the file's content.
+            told: of it, such as where it will go.
+            encode: makes what it is stored as.
         """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.most, "stream-pictures")
-        self._waiting.append((target, self._pool.submit(encode)))
+        self._waiting.append((told, self._pool.submit(encode)))
 
     @property
-    def first(self) -> Path:
-        """Where the picture that `take` gives goes."""
+    def first(self) -> Told:
+        """What was told of the picture that `take` gives."""
         return self._waiting[0][0]
 
     @property
@@ -50,8 +54,8 @@ class SideBySide:
         """Whether `take` need not wait."""
         return bool(self._waiting) and self._waiting[0][1].done()
 
-    def take(self) -> bytes:
-        """The first picture's file, once it is encoded.
+    def take(self) -> Made:
+        """What the first picture is stored as, once that is made.
 
         Raises:
             Exception: what was raised while it was encoded.

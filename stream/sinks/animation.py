@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -18,10 +19,11 @@ from stream.pixels import bgr_from_picture, told_matrix
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
 from stream.sinks._animated_gif import AnimatedGif
-from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation
+from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation, Part
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._photo import why_too_large
 from stream.sinks._pictures import Pictures, lost_light, lost_shape
+from stream.sinks._side_by_side import SideBySide
 from stream.sinks.base import Sink
 from stream.types import Array
 from stream.wording.names import numbered
@@ -125,6 +127,8 @@ class AnimationSink(Sink):
             raise SinkError(self._destination.explain(error)) from error
         self._origin: Fraction | None = None
         self._waiting: tuple[Array, Fraction, Fraction | None] | None = None
+        self._encoding = SideBySide[tuple[Fraction, bool], Part]()
+        self._begun = False
         self._count = 0
         self._done = False
 
@@ -158,13 +162,24 @@ class AnimationSink(Sink):
         return made.to_ndarray()
 
     def _put(self, until: Fraction, *, last: bool = False) -> None:
+        """Begins with the picture that waits, and adds those that are ready; with the last all."""
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return
+        first, self._begun = not self._begun, True
+        encode = partial(self._animation.encoded, waiting[0], first=first)
+        self._encoding.put((until, last), encode)
+        left = 0 if last else self._encoding.most
+        while len(self._encoding) > left or self._encoding.ready:
+            self._add()
+
+    def _add(self) -> None:
+        until, last = self._encoding.first
         try:
-            self._animation.add(waiting[0], until, last=last)
+            self._animation.add(self._encoding.take(), until, last=last)
         except (OSError, ValueError) as error:
             self._done = True
+            self._encoding.close()
             broken = self._destination.error
             self._destination.abandon(keep=self._count > 0)
             what = (
@@ -190,6 +205,7 @@ class AnimationSink(Sink):
             length = length or 1 / (self._info.rate or _USUAL_RATE)
             self._put(start + length, last=True)
         self._done = True
+        self._encoding.close()
         try:
             if self._count:
                 self._destination.commit()
@@ -202,7 +218,10 @@ class AnimationSink(Sink):
         """Lets go at once; what was written plays."""
         if self._done:
             return
+        while self._encoding.ready and not self._done:
+            self._add()
         self._done = True
+        self._encoding.close()
         self._destination.abandon(keep=self._count > 0)
 
     @property

@@ -201,7 +201,7 @@ class ImageSink(Sink):
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (several or folder)
         self._written = 0
-        self._encoding = SideBySide()
+        self._encoding = SideBySide[Path, bytes]()
         self._settling = Settling()
         self._losses = PhotoLosses()
         sources = list(paths or ())

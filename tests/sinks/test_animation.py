@@ -186,19 +186,21 @@ def test_times_do_not_drift(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".apng", ".webp", ".gif"])
-def test_after_every_picture_the_file_is_whole(tmp_path, ending):
+def test_after_every_picture_the_file_is_whole(tmp_path, monkeypatch, ending):
+    """But for those that are encoded, one on each core, and the last, whose end nobody knows."""
+    monkeypatch.setattr("stream.sinks._side_by_side.available_cores", lambda: 1)
     path = tmp_path / f"out{ending}"
     sink = AnimationSink(path, info(width=96, height=64, pixel_format="yuv444p10le", alpha=True))
-    for index in range(4):
+    for index in range(5):
         picture = picture_from_bgr(pixels(index))
         sink.write(Frame(picture, index, index, Fraction(1, 25), 1, alpha=matte(index)))
-        if index:
+        if index > 1:
             shown = read(path)
-            assert len(shown) == index
-            there = shown[-1][0][..., 3]
-            assert np.array_equal(there, seen_in(ending, matte(index - 1)))
+            assert len(shown) in (index - 1, index)
+            for at, (one, _) in enumerate(shown):
+                assert np.array_equal(one[..., 3], seen_in(ending, matte(at)))
     sink.abort()
-    assert len(read(path)) == 3
+    assert len(read(path)) in (3, 4)
 
 
 def test_an_animation_of_nothing_leaves_no_file(tmp_path):
