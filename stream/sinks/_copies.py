@@ -35,6 +35,8 @@ from stream.sinks._trial import holds_attachment, silence, why_not
 from stream.types import AnyPacket
 from stream.wording.words import counted, listed
 
+_BEGINNING = Fraction(1, 10)
+"""Seconds of sound that decoders need at most before the first that is heard."""
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Sound of which MP4's head says what only its packets tell; without one there is no head.
 _TOLD_BY_PACKETS = {"ac3", "eac3"}
@@ -84,6 +86,8 @@ class Copies:
         # Where a container has no times, everything is told from its first picture on.
         self._origin: Fraction | None = Fraction(0) if kind.timestamps else None
         self._early: list[tuple[AnyPacket, int]] = []
+        # Those whose length is counted in decoding times have lists of edits themselves.
+        self._audible = not kind.by_decode_time
         for stream in streams:
             _check_open(stream)
             self._first.setdefault(stream.type, stream.index)
@@ -105,6 +109,16 @@ class Copies:
             for what, indices in self._unknown.items()
         ]
         return [*unknown, *self._remarks]
+
+    def leaves_out(self, packet: AnyPacket) -> bool:
+        """Whether a list of edits hides what would be heard here, and no decoder begins with it.
+
+        Args:
+            packet: as it was read.
+        """
+        if not self._audible or not packet.is_discard or packet.pts is None:
+            return False
+        return (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base) < -_BEGINNING
 
     def write(self, packet: AnyPacket, index: int) -> None:
         """Hands a packet to its stream; packets of streams that were left out are dropped.

@@ -281,8 +281,9 @@ class VideoSink(Sink):
         try:
             if isinstance(item, Passthrough):
                 for packet in item.packets:
-                    own = packet_copy(packet, item.offset)
-                    self._copies.write(own, packet.stream_index)
+                    if not self._copies.leaves_out(packet):
+                        own = packet_copy(packet, item.offset)
+                        self._copies.write(own, packet.stream_index)
             else:
                 self._encode(item)
         except FAILURES as error:

@@ -51,6 +51,31 @@ def test_sound_is_copied_byte_for_byte(tmp_path, audio, source, ending):
     assert done.remarks == []
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".ts", ".mov"])
+def test_sound_that_was_trimmed_away_is_not_heard(tmp_path, ending):
+    """As by a list of edits, with which phones trim their clips."""
+    whole, trimmed = make_clip(tmp_path / "a.mp4", frames=50, audio="aac"), tmp_path / "b.mp4"
+    with av.open(str(whole)) as given, av.open(str(trimmed), "w") as made:
+        streams = [made.add_stream_from_template(one) for one in given.streams]
+        for packet in given.demux():
+            if packet.dts is None:
+                continue
+            if packet.stream.type == "audio":
+                back = round(Fraction(7, 10) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - back, packet.dts - back
+            packet.stream = streams[packet.stream.index]
+            made.mux(packet)
+    with av.open(str(trimmed)) as given:
+        assert sum(packet.is_discard for packet in given.demux(audio=0)) > 30
+    run(trimmed, tmp_path / f"out{ending}")
+    with av.open(str(tmp_path / f"out{ending}")) as made:
+        (video,), (sound,) = made.streams.video, made.streams.audio
+        first = next(made.demux(sound))
+        begin = first.pts * first.time_base - video.start_time * video.time_base
+    # MP4 has such a list itself.
+    assert begin < -0.6 if ending == ".mov" else -0.15 < begin < 0.05
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mov", ".avi"])
 def test_sound_out_of_a_transport_stream_loses_its_headers_only(tmp_path, ending):
     original = make_clip(tmp_path / "in.ts", audio="aac")
