@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.bits import packed, unpacked, words_of
 from stream.compositing.mattes import apart, around, wider
+from stream.compositing.slits import CLOSED, square, without_slits
 from stream.kernels import compiled
 from stream.kernels.memory import address_of
 from stream.roi import Window
@@ -29,8 +30,9 @@ _THIRD = 85
 """What stands for a covered cell while they are counted."""
 _LESS = 0.484
 """Between two codes, from where on an interpolated one counts as the higher one."""
-_FADES = 2
-"""Cells beside a covered one in which pixels may not stay wholly."""
+_FADES = 2 + CLOSED
+"""Cells beside a covered one in which pixels may not stay wholly; at the picture's edges so many,
+as what is narrow between them and a cover is closed too."""
 
 
 class Grid(NamedTuple):
@@ -238,7 +240,7 @@ def _spread(masks: Sequence[Mask], places: Iterable[_Place], least: float) -> Pa
         (first, last, before, after), onward = place.window, place.onward
         edges = (onward,) * 4
         wide: Array = cv2.copyMakeBorder(masks[place.which].codes, *edges, cv2.BORDER_REPLICATE)
-        wide = cv2.dilate(wide, _square(*place.grown))
+        wide = cv2.dilate(wide, square(*place.grown))
         bare: Array = cv2.copyMakeBorder(wide, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)
         (lefts, behind), (tops, below) = (
             _places(step, start, count, size)
@@ -300,6 +302,7 @@ def joined(grid: Grid, patches: Sequence[Patches]) -> NDArray[np.uint8]:
     Returns:
         How far each cell is bare, uint8 of the grid's cells: 0 where it is covered and straight
         beside that, so that covered cells stay so to their edges when pixels are interpolated.
+        A slit of at most four cells between covered ones is covered as well.
     """
     kernels = compiled()
     if kernels is not None:
@@ -322,6 +325,7 @@ def joined(grid: Grid, patches: Sequence[Patches]) -> NDArray[np.uint8]:
         cv2.max(there, grown, dst=there)
     top, bottom, left, right = around(*_faded(grid, patches))
     near = np.s_[top:bottom, left:right]
+    plane = without_slits(plane)
     # A cell counts for each of nine; three, as on a straight edge, are enough.
     counts = cv2.boxFilter(
         plane[near], -1, (3, 3), normalize=False, borderType=cv2.BORDER_REPLICATE
@@ -376,11 +380,6 @@ def kept(bare: NDArray[np.uint8], grid: Grid, window: Window) -> NDArray[np.uint
         large[y : y + shown[1] - shown[0], x : x + shown[3] - shown[2]],
         np.uint8,
     )
-
-
-@lru_cache(maxsize=64)
-def _square(rows: int, columns: int) -> NDArray[np.uint8]:
-    return np.ones((rows, columns), np.uint8)
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,5 @@
 /* Which cells of a grid objects and what is around them lie in. */
-#include "common.h"
+#include "slits.h"
 
 typedef uint64_t eight __attribute__((aligned(1), may_alias)); /* cells as bytes, or a word of 64 */
 
@@ -319,7 +319,6 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
     const int64_t wide = words_between(0, columns);
     ptrdiff_t first = rows, end = 0;
     memset(covered, 0, (size_t)(rows * columns));
-    memset(bare, 255, (size_t)(rows * columns));
     for (ptrdiff_t one = 0; one < count; one++) {
         const int64_t radius = items[8 * one + 6];
         ptrdiff_t known = 0;
@@ -351,12 +350,15 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
         }
         grown_into(covered, inside, window, radius, (const int64_t *)(intptr_t)items[8 * one + 7], rows, columns,
                    runs);
-        const ptrdiff_t top = (ptrdiff_t)(window[0] - radius) - 1, bottom = (ptrdiff_t)(window[1] + radius) + 1;
+        const ptrdiff_t top = (ptrdiff_t)(window[0] - radius) - 1 - CLOSED;
+        const ptrdiff_t bottom = (ptrdiff_t)(window[1] + radius) + 1 + CLOSED;
         first = top < first ? top : first;
         end = bottom > end ? bottom : end;
     }
     first = first > 0 ? first : 0;
     end = end < rows ? end : rows;
+    closed(covered, bare, rows, columns, first, end, sums + 1); /* It ends in `inside`, which nobody needs any more. */
+    memset(bare, 255, (size_t)(rows * columns));
     for (ptrdiff_t y = first; y < end; y++) {
         /* Beyond its edges a plane goes on as it is there. */
         const u8 *row = covered + y * columns, *above = y ? row - columns : row, *below = y + 1 < rows ? row + columns : row;

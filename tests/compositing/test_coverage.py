@@ -70,6 +70,39 @@ def test_objects_together_are_covered_as_each_is_alone():
         assert more < 0.002 * together.size
 
 
+@pytest.mark.parametrize("compile_loops", [True, False])
+def test_nobody_is_seen_through_a_slit_between_two_covers(monkeypatch, compile_loops):
+    if not compile_loops:
+        monkeypatch.setattr(coverage, "compiled", lambda: None)
+    grid, full = grid_of(SIZE, (2, 2)), np.ones((2, 56, 56), np.float32)
+    bars = []
+    for slit in range(3 * grid.side, 24 * grid.side, grid.side):
+        # The second box leaves the picture, so that the slit does at its lower edge.
+        boxes = np.float32([(200, 100, 600, 700), (600 + slit, 100, 900 + slit, 800)])
+        bare = joined(grid, [patches(grid, full, (), boxes, 0.25, np.full(2, 4.0))])
+        row = bare[400 // grid.side, 400 // grid.side : (800 + slit) // grid.side]
+        bars.append(np.count_nonzero(row))
+    assert bars[0] == 0 and bars[-1] > 0
+    # What is open is wide: cells that are bare in part on both sides, and three between.
+    assert min(count for count in bars if count) >= 3
+
+
+def test_slits_are_closed_alike_without_compiled_loops(monkeypatch):
+    if compiled() is None:
+        pytest.skip("no loops are compiled here")
+    rng = np.random.default_rng(3)
+    grid = grid_of((200, 326), (2, 2))
+    for _ in range(20):
+        corners = rng.uniform((-30, -30), (320, 190), (12, 2))
+        boxes = np.hstack([corners, corners + rng.uniform(8, 60, (12, 2))]).astype(np.float32)
+        masks = rng.random((12, 14, 14), np.float32)
+        some = [patches(grid, masks, (), boxes, 0.5, rng.uniform(2, 9, 12))]
+        fast = joined(grid, some)
+        with monkeypatch.context() as plain:
+            plain.setattr(coverage, "compiled", lambda: None)
+            assert np.array_equal(joined(grid, some), fast)
+
+
 def test_a_cover_ends_softly():
     plane = covered(BOXES[:1])
     # No pixel beside another that differs from it by more than a cell's fall.
