@@ -73,6 +73,6 @@ class Exact(Loops):
         planes: Sequence[NDArray[np.uint16]],
     ) -> None:
         where = [plane_of(plane) for plane in planes]
-        addresses, strides = (np.array(told, np.int64) for told in zip(*where, strict=True))
+        addresses, strides = (np.array(told, np.intp) for told in zip(*where, strict=True))
         told = (address_of(weights), address_of(addresses), address_of(strides))
         function(*plane_of(pixels), *pixels.shape[:2], *told)
