@@ -170,7 +170,7 @@ class AnimationSink(Sink):
         encode = partial(self._animation.encoded, waiting[0], first=first)
         self._encoding.put((until, last), encode)
         left = 0 if last else self._encoding.most
-        while len(self._encoding) > left or self._encoding.ready:
+        while self._encoding.due(left):
             self._add()
 
     def _add(self) -> None:
@@ -189,7 +189,8 @@ class AnimationSink(Sink):
             )
             pictures = counted(self._count, "picture is", "pictures are")
             saved = f"{pictures} saved in {self._destination.working}"
-            raise SinkError(what, saved if self._count else "nothing was saved") from error
+            saved = saved if self._count else "nothing was saved"
+            raise SinkError(what, saved, frames=self._count) from error
         self._count += 1
 
     def close(self) -> None:
@@ -218,7 +219,7 @@ class AnimationSink(Sink):
         """Lets go at once; what was written plays."""
         if self._done:
             return
-        while self._encoding.ready and not self._done:
+        while self._encoding.due(self._encoding.most) and not self._done:
             self._add()
         self._done = True
         self._encoding.close()

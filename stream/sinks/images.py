@@ -288,7 +288,7 @@ class ImageSink(Sink):
             SinkError: one cannot be encoded or saved; those behind it are left out.
         """
         try:
-            while len(self._encoding) > left or self._encoding.ready:
+            while self._encoding.due(left):
                 target = self._encoding.first
                 try:
                     data = self._encoding.take()
@@ -300,7 +300,11 @@ class ImageSink(Sink):
             raise
 
     def _unencoded(self, target: Path, error: ValueError) -> SinkError:
-        return SinkError(f"{target} cannot be written: {error}; {self._saved()}")
+        return self._failed(f"{target} cannot be written: {error}")
+
+    def _failed(self, what: str) -> SinkError:
+        # Those that were still encoded are not there either.
+        return SinkError(f"{what}; {self._saved()}", frames=self._written)
 
     def _save(self, target: Path, data: bytes) -> None:
         try:
@@ -312,10 +316,10 @@ class ImageSink(Sink):
             self._settling.down_to(_UNSETTLED)
         except FileExistsError as error:
             there = target if target.exists() else target.parent
-            raise SinkError(f"{there} exists already; {self._saved()}") from error
+            raise self._failed(f"{there} exists already") from error
         except OSError as error:
             words = error.strerror or str(error)
-            raise SinkError(f"{target} cannot be written ({words}); {self._saved()}") from error
+            raise self._failed(f"{target} cannot be written ({words})") from error
 
     def _told(self, data: bytes, source: Path, frame: Frame, *, notes: bool) -> bytes:
         """A picture's file that says what its source does beside; what it cannot is noted as lost.

@@ -1,5 +1,7 @@
 """Animated PNG, WebP and GIF: pixels, transparency and times come out as they went in."""
 
+import errno
+import os
 import struct
 from fractions import Fraction
 
@@ -201,6 +203,32 @@ def test_after_every_picture_the_file_is_whole(tmp_path, monkeypatch, ending):
                 assert np.array_equal(one[..., 3], seen_in(ending, matte(at)))
     sink.abort()
     assert len(read(path)) in (3, 4)
+
+
+@pytest.mark.parametrize("ending", [".apng", ".webp", ".gif"])
+def test_a_full_disk_says_how_many_pictures_are_there(tmp_path, monkeypatch, ending):
+    path = tmp_path / f"out{ending}"
+    described = info(width=96, height=64, pixel_format="yuv444p")
+    sink = AnimationSink(path, described)
+    whole = path.stat().st_size
+    write, room = os.write, 60_000
+
+    def limited(file, data):
+        nonlocal room
+        if len(data) > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room -= len(data)
+        return write(file, data)
+
+    monkeypatch.setattr("os.write", limited)
+    with pytest.raises(SinkError, match=r"the disk is full, .* pictures are saved in") as told:
+        for index in range(200):
+            picture = picture_from_bgr(pixels(index))
+            sink.write(Frame(picture, index, index, Fraction(1, 25), 1))
+    monkeypatch.undo()
+    sink.abort()
+    assert path.stat().st_size > whole
+    assert told.value.frames == len(read(path)) > 0
 
 
 def test_an_animation_of_nothing_leaves_no_file(tmp_path):

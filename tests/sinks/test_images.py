@@ -140,9 +140,12 @@ def test_a_picture_that_cannot_be_encoded_ends_the_film_there(tmp_path, monkeypa
 
     monkeypatch.setattr(cv2, "imencode", seldom)
     sink = ImageSink(tmp_path / "%02d.png")
-    with pytest.raises(SinkError, match=r"01\.png cannot be written: .*; 1 picture is saved"):
+    with pytest.raises(
+        SinkError, match=r"01\.png cannot be written: .*; 1 picture is saved"
+    ) as told:
         for index in range(5):
             sink.write(frame(index))
+    assert told.value.frames == 1, "of those behind it that were taken none is there"
     sink.abort()
     assert [path.name for path in tmp_path.iterdir()] == ["00.png"]
 
