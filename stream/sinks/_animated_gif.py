@@ -98,10 +98,10 @@ class AnimatedGif(Animation):
             self._ticks = min(_MOST, self._ticks + ticks)
             self._overwrite(self._shown_at, struct.pack("<H", self._ticks))
             return
-        begin, head = self._file.tell(), b""
+        begun, head = bool(self._file.tell()), b""
         if data.startswith(b"GIF"):
             end = _HEADER + _TABLE
-            if not begin:
+            if not begun:
                 head = data[:end] + _FOREVER
             else:
                 # The file's own colours are those of its first encoder.
@@ -113,12 +113,10 @@ class AnimatedGif(Animation):
             control[3] = control[3] & 1 | _CLEARED
         if self._table:
             place[-1] |= _OWN_COLOURS
-        if begin:
-            begin -= len(_END)
-            self._file.seek(begin)
-        self._shown_at, self._ticks = begin + len(head) + 4, ticks
         rest = data[_CONTROL + _PLACE :]
-        self._file.write(b"".join((head, control, place, self._table, rest, _END)))
+        picture = b"".join((head, control, place, self._table, rest, _END))
+        begin = self._replace_end(len(_END) if begun else 0, picture)
+        self._shown_at, self._ticks = begin + len(head) + 4, ticks
 
     @property
     def remarks(self) -> list[str]:

@@ -113,6 +113,23 @@ class Animation(ABC):
         self._file.write(data)
         self._file.seek(end)
 
+    def _replace_end(self, old: int, data: bytes) -> int:
+        """Puts data in place of the file's last bytes, which stay until all of it is there.
+
+        Where the disk is full, the file is what it was.
+
+        Args:
+            old: how many bytes are replaced.
+            data: more than those.
+
+        Returns:
+            Where in the file it begins.
+        """
+        place = self._file.tell() - old
+        self._file.write(data[old:])
+        self._overwrite(place, data[:old])
+        return place
+
     @abstractmethod
     def _begin(self) -> None:
         """Writes what comes before the first picture."""
@@ -164,11 +181,7 @@ class AnimatedPng(Animation):
                 chunks.append(_chunk(b"IDAT", content))
             elif name == b"IDAT":
                 chunks.append(_chunk(b"fdAT", struct.pack(">I", self._next()) + content))
-        end = self._file.tell()
-        if self._count:
-            end -= len(_END)
-            self._file.seek(end)
-        self._file.write(b"".join(chunks) + _END)
+        self._replace_end(len(_END) if self._count else 0, b"".join(chunks) + _END)
         self._overwrite(self._control, _chunk(b"acTL", struct.pack(">II", self._count + 1, 0)))
         return delay
 

@@ -35,7 +35,7 @@ class Encoder:
 
     Attributes:
         quality: the option that `--crf` sets, None where the encoder has no such setting.
-        default: the quality used when none is asked for; None where it goes by a rate then.
+        default: the quality used when none is asked for; None where it depends on the pictures.
         worst: the highest value of the quality, 0 (or 1) being the best.
         speed: the option that `--preset` sets, None where there is none.
         presets: what `--preset` may be.
