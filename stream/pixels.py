@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 import av
 import cv2
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
@@ -85,6 +86,11 @@ def readable_matrix(matrix: int) -> int:
 def paintable(name: str) -> bool:
     """Whether pictures of a pixel format can be painted: planar YUV or grey, 8 to 16 bits."""
     return _PAINTABLE.fullmatch(name) is not None
+
+
+def has_alpha(pixel_format: VideoFormat) -> bool:
+    """Whether pictures of a pixel format say how opaque they are."""
+    return any(component.is_alpha for component in pixel_format.components)
 
 
 @functools.cache

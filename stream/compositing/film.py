@@ -20,7 +20,7 @@ from stream.compositing.encoding import Encoding
 from stream.errors import UsageError
 from stream.photo_files.photo_facts import is_animation
 from stream.photo_files.webp import Animation, Canvas, animation_of, is_animated
-from stream.pixels import MATRICES
+from stream.pixels import has_alpha, known_matrix
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _FAR = 10.0
@@ -289,9 +289,7 @@ class Fitting:
                 time_base=picture.time_base,
             )
         ]
-        if any(
-            one.is_alpha for one in picture.format.components
-        ):  # Where it is clear, it is black.
+        if has_alpha(picture.format):  # Where it is clear, it is black.
             nodes.append(graph.add("premultiply", "inplace=1"))
         nodes += [graph.add(name, how) for name, how in _TURNS.get(turned, ())]
         nodes.append(graph.add("crop", f"{kept_columns}:{kept_rows}"))
@@ -310,5 +308,4 @@ class Fitting:
 
 def _named(matrix: int, width: int, height: int) -> str:
     """What swscale calls a matrix, guessed by size where nothing is known of it."""
-    high = width >= 1280 or height > 576
-    return _NAMES[matrix if matrix in MATRICES else 1 if high else 6]
+    return _NAMES[known_matrix(matrix, width, height)]

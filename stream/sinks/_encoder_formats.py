@@ -8,6 +8,7 @@ from dataclasses import replace
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
+from stream.pixels import has_alpha
 from stream.sinks._alpha import holds
 from stream.sinks._encoders import EncoderChoice
 
@@ -50,7 +51,7 @@ def choose_format(
             return False
         if offered.has_palette or offered.is_bayer:
             return False
-        if any(c.is_alpha for c in offered.components) != alpha or (alpha and not holds(name)):
+        if has_alpha(offered) != alpha or (alpha and not holds(name)):
             return False
         _, c_across, c_down, _ = _traits(name)
         return not (
@@ -147,6 +148,5 @@ def format_remark(wanted: str, used: str, choice: EncoderChoice, *, odd: bool) -
         )
     who = "Y4M" if encoder == "wrapped_avframe" else encoder
     # What is wanted names no transparency: that comes with the look or the film.
-    clear = any(one.is_alpha for one in VideoFormat(used).components)
-    asked = f"{wanted} with transparency" if clear else wanted
+    asked = f"{wanted} with transparency" if has_alpha(VideoFormat(used)) else wanted
     return f"{who} does not take {asked}, so the output is {used}"

@@ -16,6 +16,7 @@ from stream.errors import UsageError
 from stream.frame import VideoInfo
 from stream.pictures.mastering import TELLING, with_mastering
 from stream.pictures.siting import SHRUNK
+from stream.pixels import has_alpha
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import ENCODERS
 from stream.sinks._containers import (
@@ -266,7 +267,7 @@ def configure(
         # By a rate it searches, which takes four times as long as all else. With transparency it
         # comes to 1, to a few bytes; without, to sizes that are 4's in the mean of five films (0.5
         # to 1.9 of it), of which those that are hard to store had 44 dB, where 4 has 52 and more.
-        quantiser = 1 if _has_alpha(pixel_format) else 4
+        quantiser = 1 if has_alpha(VideoFormat(pixel_format)) else 4
     if quantiser is not None:
         context.qscale = True
         context.global_quality = quantiser
@@ -289,10 +290,6 @@ def configure(
     context.options = with_mastering(context.options, choice.name, info.mastering)
     if threads is not None:
         context.thread_count = threads
-
-
-def _has_alpha(pixel_format: str) -> bool:
-    return any(one.is_alpha for one in VideoFormat(pixel_format).components)
 
 
 _BLOCK = 16

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream.frame import Frame
 from stream.pictures.on_black import on_black
 from stream.pictures.scaler import Scaler
-from stream.pixels import plane_view
+from stream.pixels import has_alpha, plane_view
 
 _PACKED = {"rgba": 3, "bgra": 3, "argb": 0, "abgr": 0}
 """Formats of four bytes a pixel, and which of them is the opacity."""
@@ -65,7 +65,7 @@ class Opacity:
         Returns:
             uint8 [H, W], 0 (not at all) to 255; None where the format has no place for it.
         """
-        if not any(component.is_alpha for component in picture.format.components):
+        if not has_alpha(picture.format):
             return None
         name = picture.format.name
         if name not in _PACKED and not _PLANAR.fullmatch(name):

@@ -22,7 +22,7 @@ from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.photo_files.photo import is_mirrored, opacity_of
 from stream.photo_files.photo_facts import ALPHA, DEEP, SENTENCES, beyond, unmultiplied
-from stream.pixels import plane_view
+from stream.pixels import has_alpha, plane_view
 from stream.settings.options import InputOptions
 from stream.sources._changes import colour_of
 from stream.sources._description import Request
@@ -275,7 +275,7 @@ class NumberedSource(Source):
         if native is not None:
             found -= {DEEP, ALPHA}
             clear: av.VideoFrame | None = native
-            if not any(one.is_alpha for one in native.format.components):
+            if not has_alpha(native.format):
                 clear = None
         else:
             given = unmultiplied(content)
