@@ -93,8 +93,11 @@ class Pipe(OneWay):
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._process.poll() is not None
+        """Whether the process is gone; what it said last has been heard then."""
+        if self._process.poll() is None:
+            return False
+        self._threads[1].join(_GRACE)
+        return True
 
     # What FFmpeg calls, through PyAV.
 
@@ -126,9 +129,7 @@ class Pipe(OneWay):
         until = time.monotonic() + self._patience
         while not self.connected.wait(_LOOK) and not self.ended and time.monotonic() < until:
             pass
-        if self.ended:
-            self._threads[1].join(_GRACE)  # it may have been there for a moment
-        return self.connected.is_set()
+        return self.connected.is_set()  # it may have been there for a moment
 
     def commit(self) -> None:
         """Lets the process send what it has and end.

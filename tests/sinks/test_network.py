@@ -28,6 +28,7 @@ from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.settings.options import OutputOptions
 from stream.sinks import _transmission, network
+from stream.sinks._pipe import Pipe
 from stream.sinks._transmission import for_receivers
 from stream.sinks.network import NetworkSink
 from stream.sources._services import broadcast
@@ -280,6 +281,21 @@ def test_one_that_never_answers_is_given_up() -> None:
                 now[0] += 60  # the wait for the next try
             time.sleep(0.02)
     assert sink._connection is None
+
+
+def test_what_a_process_said_last_is_heard_where_it_is_gone() -> None:
+    def late(line: str) -> tuple[str, str]:
+        time.sleep(0.2)
+        return "failed", line
+
+    program = "import sys; sys.stderr.write('nobody is there')"
+    pipe = Pipe([sys.executable, "-c", program], "a receiver", patience=5, told=late)
+    try:
+        while not pipe.ended:
+            time.sleep(0.01)
+        assert pipe.reason == "nobody is there"
+    finally:
+        pipe.abandon()
 
 
 @pytest.mark.parametrize(
