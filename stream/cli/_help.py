@@ -17,6 +17,7 @@ from stream.cli._machinery import Context, Formatter, Parameter, Runnable
 from stream.errors import UsageError
 from stream.settings.groups import range_of
 from stream.settings.option import Option
+from stream.wording.words import visible
 
 _NAMES = 0.44
 """Share of a line for the names of options before their help starts on a line of its own."""
@@ -37,12 +38,14 @@ class Command(TyperCommand):
         """Reads what was typed.
 
         Raises:
-            UsageError: a name is empty, as of a variable of a shell that is not set.
+            UsageError: a name is empty, as of a variable of a shell that is not set; or it stands
+                behind `-o=`, which would be a part of it.
         """
         pairs = list(zip(("", *args), (*args, "-"), strict=True))
         left = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
             _refuse_empty(self.get_params(ctx), ctx.params, pairs)
+            _refuse_equals(self.get_params(ctx), pairs)
         return left
 
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
@@ -142,6 +145,31 @@ def _refuse_empty(
             raise UsageError(f"{name} is empty; is a variable of the shell not set?")
 
 
+def _refuse_equals(params: Sequence[Parameter], pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuses `-o=out.mp4`, as the file would be called "=out.mp4".
+
+    Args:
+        params: of the command.
+        pairs: each word that was typed behind the one before it.
+    """
+    valued = {opt: param.opts for param in params if not _is_flag(param) for opt in param.opts}
+    for before, word in pairs:
+        if word == "--":
+            return
+        if word[2:3] == "=" and word[:2] in valued and before not in valued:
+            name, text = word[:2], visible(word[3:])
+            whole = max(valued[name], key=len)
+            if not text:
+                raise UsageError(f"{whole} is empty; is a variable of the shell not set?")
+            raise UsageError(
+                f"{name}={text} names a file ={text}; say {name} {text} or {whole}={text}"
+            )
+
+
+def _is_flag(param: Parameter) -> bool:
+    return bool(getattr(param, "is_flag", False))
+
+
 _TEXTS: tuple[object, ...] = (str, bool, list[str])
 
 
@@ -215,7 +243,7 @@ def _option(param: Parameter) -> tuple[str, str]:
     # A short flag first, as everywhere.
     names = sorted(param.opts, key=len)
     first = ", ".join(names) + "".join(f" / {name}" for name in param.secondary_opts)
-    value = "" if param.is_flag else f" {param.metavar or _value(param)}"
+    value = "" if _is_flag(param) else f" {param.metavar or _value(param)}"
     return f"{first}{value}", _with_bounds(param, _with_default(param, param.help or ""))
 
 
@@ -287,7 +315,7 @@ def _with_default(param: Parameter, text: str) -> str:
         return text
     if param.required:
         said = "required"
-    elif getattr(param, "is_flag", False):
+    elif _is_flag(param):
         off = [name for name in param.secondary_opts if not name.startswith("--no-")]
         ways = [max(param.opts, key=len), *off] if off else ["on", "off"]
         said = f"default: {ways[0] if param.default is True else ways[1]}"

@@ -108,7 +108,7 @@ def meant_option(argument: str, options: Iterable[str]) -> str:
 def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
     """The error for a word that is no command, with what was probably meant."""
     near = nearest(word, commands)
-    meant = f"stream --{word}" if word in ("help", "version") else _meant(word)
+    meant = f"stream --{word}" if word in ("help", "version") else meant_command(word)
     if meant and not near:
         return UsageError(
             without_secrets(f"there is no command {word!r}; you may have meant: {meant}")
@@ -122,7 +122,7 @@ _OF_EXPORT = ("verify", "quantize", "half", "inspect")
 """Commands that are below `export`."""
 
 
-def _meant(word: str) -> str:
+def meant_command(word: str) -> str:
     """The command line that the word was probably meant for; "" where none comes to mind."""
     from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
 

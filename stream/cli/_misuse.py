@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from stream.cli._commands import load
+from stream.cli._habits import advice
 from stream.cli._help import argument_name, choices_of, kind_of, span_of
 from stream.cli._hints import meant_option
 from stream.cli._machinery import Context, Misuse, Parameter
@@ -30,7 +31,7 @@ def sentence(error: Misuse, arguments: Sequence[str]) -> str:
     if kind == "NoSuchOption":
         name = error.option_name
         known = _options(error.ctx)
-        typed = next((one for one in arguments if one.startswith(name)), name)
+        typed = _typed(name, arguments)
         if os.path.lexists(typed):
             return f"{visible(typed)} is read as an option; ./{visible(typed)} is the file"
         others = _commands_with(name, error.ctx) if name.startswith("--") else []
@@ -39,12 +40,15 @@ def sentence(error: Misuse, arguments: Sequence[str]) -> str:
             if name.startswith("--")
             else meant_option(typed, known)
         )
-        name = typed.partition("=")[0] if near else name
-        said = f"there is no option {name}"
+        name = typed.partition("=")[0]
+        if error.option_name == "-=":
+            return f"{visible(name)} takes no value"
+        instead = "" if near else advice(typed, arguments, _command(error.ctx))
+        said = f"there is no option {visible(name)}"
         if others:
             listed = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
             said += f" here, only in {listed}"
-        said += f"; did you mean {near}?" if near else ""
+        said += f"; did you mean {near}?" if near else instead and f"; {instead}"
     elif kind == "MissingParameter" and param is not None:
         said = f"{_name_of(param)} is missing"
     elif kind == "BadParameter" and param is not None:
@@ -57,13 +61,32 @@ def sentence(error: Misuse, arguments: Sequence[str]) -> str:
     elif extra is not None:
         said = f"what is {extra[1]} for? There is an argument too many"
     elif (nobody := _NO_COMMAND.search(str(error.message))) and error.ctx is not None:
-        command = error.ctx.command_path.partition(" ")[2]
+        command = _command(error.ctx)
         near = nearest(nobody[1], error.ctx.command.list_commands(error.ctx))
         said = f"there is no command {f'{command} {nobody[1]}'!r}"
         said += f"; did you mean {command} {near}?" if near else ""
     else:
         said = _plain(error.format_message())
     return said
+
+
+def _typed(name: str, arguments: Sequence[str]) -> str:
+    """The argument in which the machinery met an option that is not there.
+
+    Args:
+        name: the option; of `-vcodec`, which is read as letters of one each, the first unknown.
+        arguments: what was typed.
+    """
+    whole = next((one for one in arguments if one.startswith(name)), "")
+    if whole or name.startswith("--"):
+        return whole or name
+    letters = (one for one in arguments if re.match("-[^-]", one) and name[1:] in one)
+    return next(letters, name)
+
+
+def _command(ctx: Context) -> str:
+    """The command that was called, such as "file" or "export yolact"; "" where none was."""
+    return "" if ctx is None else str(ctx.command_path).partition(" ")[2]
 
 
 _NO_COMMAND = re.compile(r"^No such command ['\"](.*?)['\"]")

@@ -15,6 +15,8 @@ from stream.settings.likeness import nearest
         ("give_up_after", ["give_up", "fps"], "give_up"),
         ("retry", ["give_up", "fps"], "give_up"),
         ("gpu", ["cpu", "cuda"], "cuda"),
+        ("--score-thr", ["--codec", "--threshold"], "--threshold"),
+        ("--top_k", ["--split", "--select"], "--select"),
         ("--gpu", ["--provider", "--crf"], "--provider"),
         ("--gpu", ["--gpus", "--provider"], "--gpus"),
         ("--mask", ["--masks", "--mirror"], "--masks"),
