@@ -154,7 +154,13 @@ def labelme_apart(folder):
     (folder / "labels.txt").write_text("person\nbox\n")
 
 
+def coco_of_another_name(folder):
+    pictures(folder / "images" / "train2017")
+    write(folder / "annotations" / "my_train.json", coco())
+
+
 LAYOUTS = [
+    coco_of_another_name,
     labelme,
     labelme_apart,
     plain,
@@ -277,6 +283,46 @@ def test_every_layout_is_found_by_being_asked(tmp_path):
 def test_a_coco_file_may_be_given_itself(tmp_path):
     coco_folder(tmp_path)
     assert found(read(tmp_path / "instances.json")) == TRUTH
+    inner = tmp_path / "annotations" / "instances_val2017.json"
+    write(inner, coco())
+    assert check(read(inner)) == []
+
+
+def test_coco_files_of_parts_have_any_name(tmp_path):
+    for part in ("train", "val"):
+        pictures(tmp_path / part)
+        write(tmp_path / "annotations" / f"coco_{part}.json", coco())
+    assert is_split(tmp_path)
+    for purpose, part in ((Purpose.LEARN, "train"), (Purpose.JUDGE, "val")):
+        data = read(tmp_path, purpose)
+        assert found(data) == TRUTH
+        assert {picture.path.parent.name for picture in data.pictures} == {part}
+
+
+def test_cvats_yolo_1_1_is_read_and_said_to_be_of_boxes(tmp_path):
+    """Its lists begin with a folder data/ that is not in its archive."""
+    for part in ("train", "valid"):
+        inner = tmp_path / f"obj_{part}_data"
+        pictures(inner)
+        for name, objects in TRUTH.items():
+            lines = []
+            for label, x, y, *sides in objects:
+                centre = (x + sides[0] / 2, y + sides[1] / 2)
+                shares = [one / side for one, side in zip((*centre, *sides), SIZE * 2, strict=True)]
+                lines.append(" ".join(map(str, (label, *shares))))
+            (inner / f"{name[:-4]}.txt").write_text("\n".join(lines))
+        listed = "".join(f"data/{inner.name}/{name}\n" for name in TRUTH)
+        (tmp_path / f"{part}.txt").write_text(listed)
+    (tmp_path / "obj.names").write_text("person\nbox\n")
+    (tmp_path / "obj.data").write_text(
+        "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n"
+    )
+    assert is_split(tmp_path)
+    data = read(tmp_path, Purpose.JUDGE)
+    assert check(data) == []
+    assert found(data) == TRUTH
+    assert {picture.path.parent.name for picture in data.pictures} == {"obj_valid_data"}
+    assert 'CVAT\'s "COCO 1.0" holds masks' in data.notes[1]
 
 
 def test_two_subsets_that_are_no_parts_are_one_set(tmp_path):
@@ -474,6 +520,30 @@ def test_files_of_other_labelling_formats_are_named(tmp_path):
     (tmp_path / "result.json").write_text(json.dumps([{"annotations": [], "data": {}, "id": 1}]))
     with pytest.raises(UsageError, match="a list of 1 entry, the first of which is an object"):
         read(tmp_path)
+
+
+def test_what_tools_export_in_other_forms_is_named_with_the_way_to_a_form_that_is_read(tmp_path):
+    region = {"regions": [{"shape_attributes": {"name": "polygon"}, "region_attributes": {}}]}
+    forms = {
+        "via.json": (json.dumps({"a.jpg12": {"filename": "a.jpg", **region}}), "VGG Image Annot"),
+        "train/via.json": (json.dumps({"_via_settings": {}}), r"Export Annotations \(COCO"),
+        "via.csv": ("filename,region_shape_attributes\n", "VGG Image Annotator"),
+        "meta.json": (json.dumps({"classes": [], "projectType": "images"}), "Supervisely"),
+        "tasks.json": (json.dumps([{"result": [{"from_name": "label"}]}]), "Label Studio's own"),
+        "annotations/default.json": (json.dumps({"categories": {"label": {}}}), "Datumaro"),
+        "train/_annotations.createml.json": ("[]", "CreateML"),
+        "VOC2012/SegmentationObject/a.png": ("", "Pascal VOC's form"),
+        "train/_classes.csv": ("Pixel Value, Class", "COCO Segmentation"),
+        "train.record-00000-of-00001": ("", "TensorFlow"),
+    }
+    for number, (name, (content, said)) in enumerate(forms.items()):
+        folder = tmp_path / str(number)
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(content)
+        with pytest.raises(UsageError, match=said) as caught:
+            read(folder)
+        assert "COCO" in str(caught.value), name
+        assert "\n" not in str(caught.value), name
 
 
 def test_a_reader_never_changes_the_files(tmp_path):

@@ -23,6 +23,7 @@ from stream_models.training.data import (
     class_among,
     merge,
 )
+from stream_models.training.exports import own_form
 from stream_models.training.forms import are_shares, boxes_are_corners, turn
 from stream_models.training.objects import BadLabelError, build, inside, number, read_box, unsure
 from stream_models.training.picture_files import PictureFiles, lying, picture_size
@@ -46,7 +47,8 @@ def read_coco(file: Path, pictures: PictureFiles) -> DataSet:
     tops = content if isinstance(content, list) else [content]
     if not tops or not all(isinstance(top, dict) and "images" in top for top in tops):
         raise UsageError(
-            f"{file} is json, but no COCO file: on top it has {_kind(content)}, and COCO has an "
+            own_form(file)
+            or f"{file} is json, but no COCO file: on top it has {_kind(content)}, and COCO has an "
             "object with images, annotations and categories"
         )
     return merge([_File(file, top, pictures).read() for top in tops])

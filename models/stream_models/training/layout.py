@@ -9,6 +9,7 @@ from typing import ClassVar
 from stream.errors import UsageError
 from stream.plugins import Kind
 from stream_models.training.data import DataSet
+from stream_models.training.exports import slip
 
 
 class Layout(ABC):
@@ -43,7 +44,6 @@ class Layout(ABC):
         """
 
 
-_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 KIND = Kind("stream_models.training.layouts", Layout)  # type: ignore[type-abstract]
 
 
@@ -61,8 +61,8 @@ def find(folder: Path) -> Layout:
     if not fitting:
         if not folder.exists():
             raise UsageError(f"{folder} is not there")
-        if (slip := _slip(folder)) is not None:
-            raise UsageError(slip)
+        if (said := slip(folder)) is not None:
+            raise UsageError(said)
         looked = ", nor ".join(one.looks_for for one in layouts)
         raise UsageError(f"{folder} holds no training set: there is neither {looked}")
     best = [one for one in fitting if one.rank == fitting[0].rank]
@@ -70,20 +70,3 @@ def find(folder: Path) -> Layout:
         could = " and as ".join(one.title for one in best)
         raise UsageError(f"{folder} can be read as {could}; leave only one of them in the folder")
     return best[0]
-
-
-def _slip(folder: Path) -> str | None:
-    """What to do with what tools export, and which is no training set yet; None for all else."""
-    inner = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-    packed = next((file for file in inner if file.suffix.lower() in _ARCHIVES), None)
-    if packed is not None:
-        return f"{packed} is an archive: unpack it, and give the folder"
-    for place in (path for path in inner if path.is_dir()):
-        inner.extend(sorted(place.glob("*.xml"))[:1])
-    marked = next((file for file in inner if file.suffix.lower() == ".xml"), None)
-    if marked is not None:
-        return (
-            f"{marked} holds labels in XML, such as CVAT's own or Pascal VOC's, which are not "
-            "read: export them in COCO format"
-        )
-    return None

@@ -1,4 +1,4 @@
-"""`data.yaml` and `labels/*.txt`: YOLO's text, polygons or boxes, as shares of the picture."""
+"""YOLO's text, polygons or boxes as shares of the picture, by `data.yaml` or `obj.data`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stream_models.training.picture_files import PictureFiles, picture_size, pic
 
 _SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _NAMES = ("classes.txt", "obj.names", "labels/classes.txt")
+_DARKNET = "obj.data"
 
 
 @dataclasses.dataclass
@@ -28,6 +29,7 @@ class _Settings:
     names: tuple[str, ...]
     places: dict[str, list[str]]
     root: Path
+    notes: tuple[str, ...] = ()
 
 
 class Yolo(Layout):
@@ -38,13 +40,13 @@ class Yolo(Layout):
     """
 
     title = "YOLO text"
-    looks_for = "data.yaml or classes.txt beside labels/*.txt (YOLO)"
+    looks_for = "data.yaml, obj.data, or classes.txt beside labels/*.txt (YOLO)"
 
     def accepts(self, folder: Path) -> bool:
         """Whether the settings or the names are there."""
         if folder.suffix.lower() in (".yaml", ".yml") and folder.is_file():
             return True
-        if _first(folder, _SETTINGS) is not None:
+        if _first(folder, (*_SETTINGS, _DARKNET)) is not None:
             return True
         labels = Folders().find(folder, "labels")
         return labels is not None and labels.is_dir() and _first(folder, _NAMES) is not None
@@ -63,6 +65,7 @@ class Yolo(Layout):
         ]
         data = merge(sets)
         data.names = settings.names
+        data.notes += settings.notes
         return data
 
 
@@ -77,13 +80,13 @@ def _settings(folder: Path) -> _Settings:
     file = folder if folder.is_file() else _first(folder, _SETTINGS)
     folder = folder if folder.is_dir() else folder.parent
     if file is None:
+        darknet = _first(folder, (_DARKNET,))
+        if darknet is not None:
+            return _darknet(darknet)
         names = _first(folder, _NAMES)
         if names is None:
             raise UsageError(f"{folder} holds neither {_SETTINGS[0]} nor {_NAMES[0]}")
-        listed = tuple(line.strip() for line in _text(names).splitlines() if line.strip())
-        if not listed or len(set(listed)) < len(listed):
-            raise UsageError(f"{names} must have a class name in each line, each once")
-        return _Settings(listed, {"": ["images"]}, folder)
+        return _Settings(_listed(names), {"": ["images"]}, folder)
     try:
         # Names such as `on` and `no` are text here, which YAML takes for truth values.
         content = yaml.load(_text(file), Loader=yaml.BaseLoader)
@@ -103,6 +106,46 @@ def _settings(folder: Path) -> _Settings:
     roots = [folder / path, folder] if isinstance(path, str) and path else [folder]
     root = next((one for one in roots if one.is_dir()), folder)
     return _Settings(_class_names(content.get("names"), file), places or {"": ["images"]}, root)
+
+
+def _darknet(file: Path) -> _Settings:
+    """What `obj.data` says, as Darknet has it and CVAT's "YOLO 1.1": lines of `name = value`."""
+    lines = (line.partition("=") for line in _text(file).splitlines())
+    said = {name.strip().casefold(): value.strip() for name, _, value in lines}
+    folder = file.parent
+    # CVAT's paths begin with a folder data/, which its archive does not have.
+    names = _below(folder, said.get("names") or _NAMES[1])
+    if names is None:
+        raise UsageError(f"{folder}: its {file.name} names {said.get('names')}, which is not there")
+    places = {part_of(key): [said[key]] for key in ("train", "valid", "test") if said.get(key)}
+    note = (
+        f'{file.name}: this form ("YOLO 1.1" in CVAT) holds boxes alone; CVAT\'s "COCO 1.0" holds '
+        "masks as well"
+    )
+    if not places:
+        raise UsageError(f"{file} must name a list of pictures (train = train.txt)")
+    return _Settings(_listed(names), places, folder, (note,))
+
+
+def _below(folder: Path, name: str) -> Path | None:
+    """What has that path in `folder`, or the path without its first folders.
+
+    Of a folder two parts must agree: `images` alone could be any.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    folders = Folders()
+    for skipped in range(len(parts)):
+        found = folders.find(folder, "/".join(parts[skipped:]))
+        if found is not None and (not skipped or found.is_file() or len(parts) - skipped > 1):
+            return found
+    return None
+
+
+def _listed(names: Path) -> tuple[str, ...]:
+    listed = tuple(line.strip() for line in _text(names).splitlines() if line.strip())
+    if not listed or len(set(listed)) < len(listed):
+        raise UsageError(f"{names} must have a class name in each line, each once")
+    return listed
 
 
 def _class_names(value: Any, file: Path) -> tuple[str, ...]:
@@ -128,10 +171,10 @@ def _text(file: Path) -> str:
 def _pictures(folder: Path, settings: _Settings, place: str) -> list[Path | str]:
     """The pictures of a folder or a list, and for those that are not there a sentence."""
     plain = place.replace("\\", "/")
-    inner = plain.lstrip("./")
     folders = Folders()
-    tries = [(settings.root, plain), (folder, plain), (folder, inner)]
+    tries = [(settings.root, plain), (folder, plain)]
     found = next((path for one in tries if (path := folders.find(*one)) is not None), None)
+    found = found or _below(folder, plain.lstrip("./"))
     if found is None:
         raise UsageError(f"{folder}: its settings name {place}, which is not there")
     if found.is_dir():
