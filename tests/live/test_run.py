@@ -244,8 +244,16 @@ class Busy(type(scene())):
                 yield frame
 
 
-@pytest.mark.parametrize("recorded", [False, True])
-@pytest.mark.parametrize("end", ["source", "stop", "abort"])
+@pytest.mark.parametrize(
+    ("end", "recorded"),
+    [
+        *(("source", True), ("stop", False), ("abort", True)),
+        *(
+            pytest.param(*other, marks=pytest.mark.slow)
+            for other in (("source", False), ("stop", True), ("abort", False))
+        ),
+    ],
+)
 def test_every_frame_of_the_source_counts_once(model, tmp_path, recorded, end):
     source = Busy(lambda: Scene(frames=80 if end == "source" else 10**6))
     source._rounds = 1

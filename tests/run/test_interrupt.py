@@ -37,8 +37,7 @@ def test_the_first_signal_stops_and_handlers_are_put_back():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs(number):
+def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs():
     script = textwrap.dedent(
         """
         import time
@@ -50,17 +49,22 @@ def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs
                 time.sleep(1)
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    command = [sys.executable, "-c", script]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in numbers]
     try:
-        assert process.stdout.readline() == b"ready\n"
-        process.send_signal(number)
-        assert process.stdout.readline() == b"stop\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == -number, "what came first is why it ends"
+        for number, process in zip(numbers, processes, strict=True):
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(number)
+            assert process.stdout.readline() == b"stop\n"
+            process.send_signal(signal.SIGINT)
+        for number, process in zip(numbers, processes, strict=True):
+            assert process.wait(60) == -number, "what came first is why it ends"
     finally:
-        process.kill()
-        process.stdout.close()
-        process.wait()
+        for process in processes:
+            process.kill()
+            process.stdout.close()
+            process.wait()
 
 
 def test_ctrl_c_within_what_is_let_go_of_is_heard_and_nothing_of_it_shown(monkeypatch, capfd):

@@ -166,7 +166,7 @@ def calling(port: int, clip: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("scheme", ["rtmp", "tcp"])
+@pytest.mark.parametrize("scheme", ["rtmp", pytest.param("tcp", marks=pytest.mark.slow)])
 def test_a_sender_that_calls_is_waited_for(clip, scheme, caplog):
     """Nobody calls within the time in which who is called has to answer."""
     port = free_port()
@@ -219,6 +219,7 @@ def test_srt_through_the_relay():
     assert not [one for one in psutil.Process().children() if "srt" in one.name()]
 
 
+@pytest.mark.slow
 def test_srt_comes_back():
     port = free_port()
     with serving("udp") as server:

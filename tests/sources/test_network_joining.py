@@ -10,7 +10,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,7 +21,7 @@ import pytest
 from av import ExitError, InvalidDataError
 
 from stream.errors import SourceError
-from stream.frame import Frame
+from stream.frame import Frame, VideoInfo
 from stream.sources._connecting import NoVideoError, SlowError, Way
 from stream.sources.network import NetworkSource, Patience
 from tests import media
@@ -73,6 +75,7 @@ def test_a_broadcast_is_joined_between_two_key_frames(caplog):
     assert said.is_set()
 
 
+@pytest.mark.slow
 def test_rtmp_is_joined_between_two_key_frames(tmp_path):
     with rtmp_server(tmp_path) as port:
         address = f"rtmp://127.0.0.1:{port}/app/live"
@@ -187,19 +190,27 @@ def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str
             thread.join()
 
 
-@pytest.mark.parametrize(
-    "habit",
-    ["image/jpeg", "image/jpg", "image/jpeg;charset=utf-8", "application/octet-stream", "nothing",
-     "no boundary", "no line end", "short line ends"],
-)  # fmt: skip
-def test_motion_jpeg_whatever_it_says_of_its_parts(habit):
-    with answering(_Camera) as place:
+HABITS = (
+    *("image/jpeg", "image/jpg", "image/jpeg;charset=utf-8", "application/octet-stream", "nothing"),
+    *("no boundary", "no line end", "short line ends"),
+)
+"""What cameras say of the parts of their motion JPEG."""
+
+
+def test_motion_jpeg_whatever_it_says_of_its_parts():
+    def seen(place: str, habit: str) -> tuple[VideoInfo, set[float], int]:
         source = NetworkSource(f"{place}/{habit.replace(' ', '%20')}", patience=PATIENT)
-        assert (source.info.width, source.info.height) == (64, 48)
         frames = first_frames(source, 10)
-    levels = [float(media.planes(frame.image)[0].mean()) for frame in frames]
-    assert len({round(level, -1) for level in levels}) > 3, "one picture again and again"
-    assert source.corrupt == 0
+        levels = {round(float(media.planes(frame.image)[0].mean()), -1) for frame in frames}
+        return source.info, levels, source.corrupt
+
+    # At once, as each waits for most of its time.
+    with answering(_Camera) as place, ThreadPoolExecutor(len(HABITS)) as pool:
+        found = dict(zip(HABITS, pool.map(partial(seen, place), HABITS), strict=True))
+    for habit, (info, levels, corrupt) in found.items():
+        assert (info.width, info.height) == (64, 48), habit
+        assert len(levels) > 3, f"{habit}: one picture again and again"
+        assert corrupt == 0, habit
 
 
 def test_a_way_that_is_tried_beside_gives_up_where_the_first_one_goes_on():
@@ -325,7 +336,10 @@ def test_what_is_decoded_to_nothing_for_too_long_is_opened_anew(monkeypatch):
         closing.join()
 
 
-@pytest.mark.parametrize("nonsense", [InvalidDataError(1094995529, ""), NoVideoError(False)])
+@pytest.mark.parametrize(
+    "nonsense",
+    [InvalidDataError(1094995529, ""), pytest.param(NoVideoError(False), marks=pytest.mark.slow)],
+)
 def test_after_nonsense_it_is_opened_as_it_was_when_it_brought_pictures(monkeypatch, nonsense):
     """A camera that starts again answers with a page, or with sound alone, before its pictures."""
     tried: list[Way] = []
