@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stream.photo_files.heif import to_be_seen, whole_of
 from stream.photo_files.photo_facts import PFM, directories, segments
 from stream.photo_files.photo_lab import is_lab, lab_in_bytes
+from stream.photo_files.photo_range import in_eight_bits, white_of
 from stream.pictures.scaler import Scaler
 from stream.pixels import readable_matrix
 from stream.system.overheard import overheard
@@ -59,6 +60,8 @@ def colours_of(data: NDArray[np.uint8], how: int = cv2.IMREAD_COLOR) -> Array | 
     """
     if how == cv2.IMREAD_COLOR and is_lab(data):
         return lab_in_bytes(data)
+    if how == cv2.IMREAD_COLOR and (white := white_of(data)):
+        return in_eight_bits(data, white)
     if how == cv2.IMREAD_COLOR and (kind := _numbers(data)):
         return _in_bytes(data, kind)
     if not is_heif(data):

@@ -15,7 +15,7 @@ from stream.photo_files.heif import has_gain_map, has_opacity, is_deep, is_seque
 from stream.photo_files.heif_boxes import boxes_of
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
-MOTION, GAIN, CUT, DAMAGED = "motion", "gain", "cut", "damaged"
+MOTION, GAIN, CUT, DAMAGED, DARK = "motion", "gain", "cut", "damaged", "dark"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
     ALPHA: "transparency, which cannot be read here",
@@ -25,11 +25,13 @@ SENTENCES = {
     MOTION: "a short film of the moment (motion photo), which is left out",
     GAIN: "a map for displays of high brightness (HDR gain map), which is left out",
     DAMAGED: "damage within, so that parts of the picture may be grey, shifted or of wrong colours",
+    DARK: "16 bits a colour whose upper two or more are 0 everywhere, so that it is all but black: "
+    "where they hold 10, 12 or 14 bits, multiply them up to 65535",
     CUT: "no end, as it was cut short; what is missing of the picture is grey or blurred",
 }
 """What is said of each, behind "has"."""
 
-_PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
+PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 # Radiance's and PFM's samples are floating-point numbers.
 _HDR, PFM = (b"#?RADIANCE", b"#?RGBE"), (b"PF\n", b"Pf\n", b"PF ", b"Pf ")
 _ALPHA_TYPES = (4, 6)
@@ -39,7 +41,7 @@ _WRONG = re.compile("JPEG|SOS|progression")
 _MOVES = re.compile(rb"(MotionPhoto|MicroVideo)(=[\"']|>)1")
 """Of Google's and Samsung's phones."""
 # Tags of TIFF, and the most pages that are counted.
-_BITS, _EXTRA = 258, 338
+BITS, _EXTRA = 258, 338
 _MOST = 2
 
 
@@ -88,8 +90,8 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def is_cut_png(data: bytes) -> bool:
     """Whether a PNG ends within one of its chunks."""
-    at = len(_PNG)
-    while data.startswith(_PNG):
+    at = len(PNG)
+    while data.startswith(PNG):
         if at + 8 > len(data):
             return True
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -136,7 +138,7 @@ def _png(data: bytes) -> set[str]:
     found = {DEEP} if depth > 8 else set()
     if colour in _ALPHA_TYPES:
         found.add(ALPHA)
-    at = len(_PNG)
+    at = len(PNG)
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
         if kind == b"IDAT":
@@ -184,7 +186,7 @@ def _tiff(data: bytes) -> set[str]:
         if pages >= _MOST:
             found.add(PAGES)
             break
-        if any(bits > 8 for bits in tags.get(_BITS, ())):
+        if any(bits > 8 for bits in tags.get(BITS, ())):
             found.add(DEEP)
         # 1 and 2 are transparency, 0 is unknown.
         if any(kind in (1, 2) for kind in tags.get(_EXTRA, ())):
@@ -192,7 +194,7 @@ def _tiff(data: bytes) -> set[str]:
     return found
 
 
-def directories(data: bytes, order: str) -> Iterator[dict[int, tuple[int, ...]]]:
+def directories(data: bytes | memoryview, order: str) -> Iterator[dict[int, tuple[int, ...]]]:
     """The short values of each of a TIFF's directories, by tag."""
     at = struct.unpack_from(f"{order}I", data, 4)[0]
     while at:
@@ -248,13 +250,29 @@ def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return changed
 
 
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PNM = re.compile(rb"P[2356]" + (_GAP + rb"(?:\d+)") * 2 + _GAP + rb"(\d+)")
+_PAM = re.compile(rb"P7\s.*?\sMAXVAL[ \t]+(\d+)", re.DOTALL)
+
+
+def pnm_most(head: bytes) -> int:
+    """What a PNM, grey or in colours, says that its brightest sample is; 0 of other files."""
+    found = _PNM.match(head) or _PAM.match(head)
+    return int(found[1]) if found else 0
+
+
+def _pnm(data: bytes) -> set[str]:
+    return {DEEP} if pnm_most(data[:4096]) > 255 else set()
+
+
 _READ: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], set[str]]], ...] = (
     (lambda data: data.startswith(b"\xff\xd8\xff"), _jpeg),
-    (lambda data: data.startswith(_PNG), _png),
+    (lambda data: data.startswith(PNG), _png),
     (lambda data: data.startswith(_GIF), _gif),
     (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _webp),
     (lambda data: data[4:8] == b"ftyp", _heif),
     (lambda data: data[4:8] == b"jP  ", _jp2),
     (lambda data: data[:4] in (b"II*\0", b"MM\0*"), _tiff),
+    (lambda data: data[:1] == b"P" and data[1:2] in b"23567", _pnm),
 )
 """How files begin, and what reads them."""

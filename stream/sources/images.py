@@ -25,6 +25,7 @@ from stream.photo_files.photo_facts import (
     ALPHA,
     CUT,
     DAMAGED,
+    DARK,
     SENTENCES,
     beyond,
     is_animation,
@@ -33,6 +34,7 @@ from stream.photo_files.photo_facts import (
     unmultiplied,
     with_end,
 )
+from stream.photo_files.photo_range import leaves_upper_bits
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
 from stream.settings.options import InputOptions
 from stream.sources._container import explained, reason
@@ -263,7 +265,7 @@ def content_of(path: Path) -> NDArray[np.uint8]:
 
 
 def read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, set[str]]:
-    """A picture upright, and `CUT` or `DAMAGED` where it is; of what is cut short the rest is grey.
+    """A picture upright, and `CUT`, `DAMAGED` or `DARK` where it is; what was cut off is grey.
 
     Raises:
         SourceError: it is no picture, or so damaged that none comes out of it.
@@ -289,6 +291,8 @@ def read_picture(path: Path, data: NDArray[np.uint8]) -> tuple[av.VideoFrame, se
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
     if not faults and tells_damage(said):
         faults = {DAMAGED}
+    if leaves_upper_bits(data, pixels):
+        faults |= {DARK}
     return picture_from_bgr(np.asarray(pixels, np.uint8)), faults
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.photo_files.photo import is_mirrored, opacity_of
-from stream.photo_files.photo_facts import ALPHA, DEEP, SENTENCES, beyond, unmultiplied
+from stream.photo_files.photo_facts import ALPHA, DARK, DEEP, SENTENCES, beyond, unmultiplied
+from stream.photo_files.photo_range import leaves_upper_bits
 from stream.pixels import has_alpha, plane_view
 from stream.settings.options import InputOptions
 from stream.sources._changes import colour_of
@@ -273,6 +274,8 @@ class NumberedSource(Source):
         found = beyond(data)
         native = self._native(data, deep=DEEP in found)
         if native is not None:
+            if DEEP in found and leaves_upper_bits(content, _upper_bits(native)):
+                found |= {DARK}
             found -= {DEEP, ALPHA}
             clear: av.VideoFrame | None = native
             if not has_alpha(native.format):
@@ -322,3 +325,10 @@ class NumberedSource(Source):
             _log.debug("%s", error)
             return None
         return pictures[0] if pictures else None
+
+
+def _upper_bits(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """Of a PNG of 16 bits, in network byte order, each colour's upper eight; uint8 [H, W, C]."""
+    size = picture.format.padded_bits_per_pixel // 8
+    upper = plane_view(picture.planes[0], channels=size)[..., ::2]
+    return upper[..., :-1] if has_alpha(picture.format) else upper

@@ -135,7 +135,7 @@ def test_16_bits_and_opacity_stay(tmp_path):
     deep = np.arange(24 * 40 * 3, dtype=np.uint16).reshape(24, 40, 3) * 20
     clear = np.dstack([pixels(0), np.full((24, 40), 255, np.uint8)])
     clear[:10, :, 3], clear[10:14, :, 3] = 0, 128
-    for folder, picture in (("deep", deep), ("clear", clear)):
+    for folder, picture in (("deep", deep), ("clear", clear), ("low", deep >> 4)):
         (tmp_path / folder).mkdir()
         for number in range(2):
             cv2.imwrite(str(tmp_path / folder / f"{number:010d}.png"), picture)
@@ -144,6 +144,9 @@ def test_16_bits_and_opacity_stay(tmp_path):
     one, other = (frame.image.to_ndarray() for frame in frames)
     assert one.dtype == np.uint16 and len(np.unique(one[..., 0])) > 256
     assert np.array_equal(one, other), "each by itself, and not what changed since the one before"
+    assert not any("all but black" in one for one in source.remarks)
+    _, source = taken(tmp_path / "low" / "%010d.png")
+    assert "0000000000.png and 1 more: it has 16 bits a colour whose upper" in source.remarks[-1]
     frames, source = taken(tmp_path / "clear" / "%010d.png")
     assert source.info.alpha
     for frame in frames:
