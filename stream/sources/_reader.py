@@ -317,7 +317,10 @@ class Reader:
         form, codec = self._container.format.name, self._video.codec_context.name
         # Of damaged data in an MP4 FFmpeg says so too.
         damaged = bool(self.corrupt or self._keyless) and form.startswith("mov")
-        if self._sent and not self._keyed and not damaged and not scarce_threads():
+        # An MP4 without a table of key frames calls every picture one; what is shown and needs one
+        # that is not there is passed over without an error.
+        keyed = self._keyed and (self._came or not self.first_times)
+        if self._sent and not keyed and not damaged and not scarce_threads():
             return SourceError(
                 f"{self._path} holds no key frame ({codec}), without which no picture can be "
                 "decoded: its beginning is missing; cut it anew, from a key frame on"
