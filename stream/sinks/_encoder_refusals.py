@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from fractions import Fraction
 
@@ -10,8 +11,11 @@ import av.logging
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 
-from stream.sinks._encoders import EncoderChoice
+from stream.sinks._encoders import EncoderChoice, format_options
 from stream.system.scarcity import scarce_threads
+
+_WORDS = 300
+"""How many letters of what FFmpeg says are told."""
 
 
 def why_refused(
@@ -46,7 +50,9 @@ def why_refused(
             again.open()
     except (av.FFmpegError, ValueError) as error:
         words = [" ".join(text.split()).rstrip(".") for _, _, text in said if text.strip()]
-        return "; ".join(dict.fromkeys(words)) or getattr(error, "strerror", None) or str(error)
+        told = "; ".join(dict.fromkeys(words)) or getattr(error, "strerror", None) or str(error)
+        # Some list all sizes that they take.
+        return textwrap.shorten(told, _WORDS, placeholder=" …")
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(once)
@@ -88,7 +94,8 @@ def refusal(choice: EncoderChoice, size: tuple[int, int], pixel_format: str, tic
         tick: seconds per tick of their clock.
     """
     width, height = size
-    said = why_refused(choice.name, choice.options, width, height, pixel_format, tick)
+    options = {**choice.options, **format_options(choice.name, pixel_format)}
+    said = why_refused(choice.name, options, width, height, pixel_format, tick)
     if cause := without_hardware(choice.name, said):
         return f"{choice.name} does not work here: {cause}"
     if short := scarce_threads():

@@ -115,6 +115,8 @@ _ENCODERS = {
     "wrapped_avframe": Encoder(formats=("yuv420p", "yuv422p", "yuv444p", "gray")),
     # Apple's programs want to be told that it is as good as theirs.
     "prores_ks": Encoder("qscale", None, 64, always={"vendor": "apl0"}),
+    # Its older kinds take few sizes, each at few rates.
+    "dnxhd": Encoder(always={"profile": "dnxhr_hq"}),
 }  # fmt: skip
 # By which encoders are told to store the captions that pictures carry (ATSC A/53).
 _CAPTIONS = "a53cc"
@@ -230,6 +232,18 @@ def _knows(name: str, option: str) -> bool:
     except (av.FFmpegError, ValueError):
         return False  # of hardware that is absent
     return any(one.name == option for one in options)
+
+
+def format_options(encoder: str, pixel_format: str) -> dict[str, str]:
+    """What an encoder is told besides where pixels are not those that it mostly gets.
+
+    Args:
+        encoder: FFmpeg's name of it.
+        pixel_format: of the pictures it is given.
+    """
+    if encoder != "dnxhd" or pixel_format == "yuv422p":
+        return {}
+    return {"profile": "dnxhr_hqx" if pixel_format == "yuv422p10le" else "dnxhr_444"}
 
 
 def says_shape(encoder: str) -> bool:

@@ -21,12 +21,13 @@ from stream.settings.options import OutputOptions
 from stream.sinks._alpha import ENCODERS
 from stream.sinks._containers import (
     ALPHA_ENDINGS,
+    ENDINGS,
     ContainerKind,
     choose_container,
     frame_grid,
 )
 from stream.sinks._encoder_formats import unusual
-from stream.sinks._encoders import EncoderChoice, choose_encoder
+from stream.sinks._encoders import EncoderChoice, choose_encoder, format_options
 from stream.sinks._names import called
 from stream.sinks._trial import holds_video
 from stream.sinks._trial_colours import lost_colours, lost_siting, says_range
@@ -68,9 +69,14 @@ def choose(
     kind = choose_container(path)
     choice = choose_encoder(codec or kind.video, crf, preset)
     if not holds_video(kind, choice.name, choice.options):
+        others = ((ending, choose_container(Path(f"a{ending}"))) for ending in ENDINGS)
+        held = [
+            ending for ending, other in others if holds_video(other, choice.name, choice.options)
+        ]
+        instead = f"an ending that does ({', '.join(held)})" if held else "another file ending"
         raise UsageError(
             f"{path.suffix} files do not hold what {choice.name} encodes; choose another codec or "
-            "another file ending"
+            f"{instead}"
         )
     return kind, choice
 
@@ -268,6 +274,7 @@ def configure(
         # comes to 1, to a few bytes; without, to sizes that are 4's in the mean of five films (0.5
         # to 1.9 of it), of which those that are hard to store had 44 dB, where 4 has 52 and more.
         quantiser = 1 if has_alpha(VideoFormat(pixel_format)) else 4
+    context.options = {**context.options, **format_options(choice.name, pixel_format)}
     if quantiser is not None:
         context.qscale = True
         context.global_quality = quantiser

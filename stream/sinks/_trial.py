@@ -138,6 +138,8 @@ def holds_video(kind: ContainerKind, encoder: str, options: Mapping[str, str]) -
 
 @functools.cache
 def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...]) -> bool:
+    if kind.alone:
+        return encoder == kind.video  # of any other FFmpeg says so only once it comes
     data = io.BytesIO()
     trial = av.open(data, "w", format=kind.format, container_options=options_for(kind))
     try:
