@@ -26,6 +26,9 @@ from stream.sources._timeline import starts_anywhere
 
 # Above this a rate is the tick of the container's clock and no rate.
 _NO_RATE = 1000
+# What may be missing, or too much, in a film whose pictures keep a rate, and of a picture's length
+# that rounded times are off.
+_NEAR = Fraction(1, 20)
 # Seconds by which broadcasts may be longer than their last few packets let FFmpeg guess.
 _GUESSED = 5
 _SAY_CENTRED = {"h264", "hevc", "h263", "mpeg1video", "mjpeg"}
@@ -221,13 +224,25 @@ def stated_rate(video: VideoStream) -> Fraction | None:
 def _rate(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | None:
     """Pictures per second: as declared, else as the first packets come."""
     if video.average_rate and video.average_rate < _NO_RATE:
-        return video.average_rate
+        return _steady(video, times, tick) or video.average_rate
     gaps = [after - before for before, after in pairwise(sorted(times)) if after > before]
     if len(gaps) >= 2:
         # The median, of two the lower one: pictures are missing that come late in the file.
         return (1 / (sorted(gaps)[(len(gaps) - 1) // 2] * tick)).limit_denominator(1001)
     guessed = video.guessed_rate
     return guessed if guessed and guessed < _NO_RATE else None
+
+
+def _steady(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | None:
+    """The rate that pictures keep, where the average is another for what is missing or at the end.
+
+    None where they keep none, or one of which many are missing.
+    """
+    steady, average = video.base_rate, video.average_rate
+    if not steady or not average or len(times) < 3 or abs(average / steady - 1) > _NEAR:
+        return None
+    places = [(time - min(times)) * tick * steady for time in times]
+    return steady if all(abs(place - round(place)) < _NEAR for place in places) else None
 
 
 def _fastest(times: list[int], tick: Fraction) -> Fraction | None:

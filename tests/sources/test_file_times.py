@@ -59,6 +59,20 @@ def test_the_last_picture_lasts_until_the_declared_end(tmp_path):
     assert (last.pts + last.duration) * last.time_base == 10 * Fraction(1001, 30000)
 
 
+def test_the_rate_is_that_of_most_pictures_where_few_are_missing(tmp_path):
+    """The average is lower, on whose grid (Y4M, AVI) no picture would be at its time."""
+    late = make_clip(tmp_path / "late.mp4", times=[*range(30), *range(31, 41)])
+    with FileSource(late) as source:
+        assert source.info.rate == 25
+    uneven = make_clip(
+        tmp_path / "uneven.mp4",
+        times=[round(index * 41.2) for index in range(41)],
+        time_base=Fraction(1, 1000),
+    )
+    with FileSource(uneven) as source:
+        assert float(source.info.rate) == pytest.approx(1000 / 41.2, rel=0.01)
+
+
 def test_matroska_that_looks_like_1000_fps_has_no_rate_but_times(tmp_path):
     path = make_clip(
         tmp_path / "in.mkv", rate=1000, times=[0, 33, 67, 100, 133], time_base=Fraction(1, 1000)
