@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 import weakref
 from fractions import Fraction
@@ -22,7 +23,7 @@ from stream.pictures.rgb import check_rgb
 from stream.pixels import video_picture
 from stream.plans.asked import grouped, in_python
 from stream.run.opening import without_lost
-from stream.settings.groups import leaves, unknown
+from stream.settings.groups import leaves, shown, unknown
 from stream.settings.keywords import WriterKeywords, spelled_out
 from stream.settings.options import OutputOptions
 from stream.sinks.video import VideoSink
@@ -40,6 +41,18 @@ _FULL_RANGE = {1: False, 2: True}
 def _finish(sink: VideoSink, home: Home) -> None:
     if home.here:
         sink.close()
+
+
+_TEXT = re.compile(r"(\d{1,9}(?:\.\d{1,9}|/[1-9]\d{0,8})?)\s*(?:fps)?", re.IGNORECASE)
+
+
+def _meant(rate: object) -> str:
+    """What to say of a rate that is written as a text, or is a Decimal; "" of any other."""
+    found = None if isinstance(rate, Real) else _TEXT.fullmatch(str(rate).strip())
+    meant = Fraction(found[1]) if found else Fraction(0)
+    if meant < _SLOWEST:
+        return ""
+    return f"; did you mean {meant if meant.denominator == 1 else repr(meant)}?"
 
 
 class VideoWriter(OnlyNamed):
@@ -72,8 +85,12 @@ class VideoWriter(OnlyNamed):
     ) -> None:
         check_path(path, "the video")
         self.path = Path(path)
-        if not isinstance(rate, Real) or not _SLOWEST <= rate < math.inf:
-            raise UsageError(f"the rate is pictures per second, {_SLOWEST:g} or more, not {rate!r}")
+        number = isinstance(rate, Real) and not isinstance(rate, bool)
+        if not number or not _SLOWEST <= rate < math.inf:
+            raise UsageError(
+                f"the rate is pictures per second, {_SLOWEST:g} or more, not "
+                f"{shown(rate)}{_meant(rate)}"
+            )
         exact = Fraction(rate) if isinstance(rate, Rational) else Fraction(float(rate))
         self._rate = exact.limit_denominator(1001)
         rest: dict[str, object] = {**options}

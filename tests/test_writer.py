@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 from fractions import Fraction
 
 import av
@@ -66,8 +67,17 @@ def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(tmp_pa
             writer.write(one)
         with av.open(str(tmp_path / "c.mp4")) as written:
             assert written.streams.video[0].average_rate == exact
-    with pytest.raises(UsageError, match="the rate is pictures per second"):
-        stream.VideoWriter(tmp_path / "d.mp4", rate=1e-9)
+    for rate, said in {
+        1e-9: "not 1e-09$",
+        True: "not true$",
+        "fast": "not 'fast'$",
+        "30000/1001": r"not '30000/1001'; did you mean Fraction\(30000, 1001\)\?",
+        "25 fps": r"not '25 fps'; did you mean 25\?",
+        "1/0": "not '1/0'$",
+        Decimal("29.97"): r"did you mean Fraction\(2997, 100\)\?",
+    }.items():
+        with pytest.raises(UsageError, match=f"the rate is pictures per second.*{said}"):
+            stream.VideoWriter(tmp_path / "d.mp4", rate=rate)
 
 
 def test_what_a_writer_cannot_write_is_told_in_its_own_terms(tmp_path):

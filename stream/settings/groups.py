@@ -215,28 +215,32 @@ def read(leaf: Leaf, given: object, name: str) -> Value:
     return value
 
 
-_WITH_UNIT = re.compile(r"([0-9]+(?:[.,][0-9]+)?) *(%|fps|px|pixels?|s|sec|seconds?)?")
+_WITH_UNIT = re.compile(
+    r"([0-9]+(?:[.,][0-9]+)?)(?:/0*([1-9][0-9]*))? *(%|fps|px|pixels?|s|sec|seconds?)?"
+)
 
 _A_PERCENTAGE = 10
 """From here on a share that is written without a sign is one in percent rather than a slip."""
 
 
 def _meant_number(leaf: Leaf, given: object) -> str:
-    """What to say of a number with a comma, a unit or in percent; "" where it is none."""
+    """What to say of a number with a comma, a unit, in percent or as a fraction; "" of others."""
     found = _WITH_UNIT.fullmatch(str(given).strip())
     # So many seconds are no number of frames.
     if found is None or leaf.kind not in (int, float) or leaf.option.parse is not None:
         return ""
-    if len(found[1]) > LONGEST:
+    number, divisor, unit = found.groups("")
+    if len(number) > LONGEST or len(divisor) > LONGEST:
         return ""
-    if leaf.kind is int and (found[2] or "").startswith("s"):
+    if leaf.kind is int and unit.startswith("s"):
         return ""
-    value = float(found[1].replace(",", "."))
-    value /= 100 if leaf.option.high == 1 and (found[2] == "%" or value >= _A_PERCENTAGE) else 1
+    value = float(number.replace(",", ".")) / float(divisor or 1)
+    value /= 100 if leaf.option.high == 1 and (unit == "%" or value >= _A_PERCENTAGE) else 1
     low, high = leaf.option.low, leaf.option.high
     fits = (low is None or value >= low) and (high is None or value <= high)
     whole = leaf.kind is float or value.is_integer()
-    return f"; did you mean {value:g}?" if fits and whole else ""
+    # Of 30000/1001 all digits are wanted: six are another rate.
+    return f"; did you mean {value:{'.10g' if divisor else 'g'}}?" if fits and whole else ""
 
 
 def range_of(option: Option) -> str:

@@ -220,6 +220,7 @@ TRAIN = ("train", "--data", "x", "--out", "y")
         (["file", "$HOME/no.mp4"], "a shell does not read $ in quotes"),
         (["file", "in.mp4", "--device", "x"], "did you mean --provider?"),
         (["webcam", "--fps", "30fps"], "not '30fps'; did you mean 30?"),
+        (["webcam", "--fps", "30000/1001"], "not '30000/1001'; did you mean 29.97002997?"),
         (["file", "--hlep"], "there is no option --hlep; did you mean --help?"),
         (["file", "in.mp4", "--provider", "CPU"], "not 'CPU'; did you mean cpu?"),
         (["demo", "--limit", "3"], "there is no option --limit ("),
