@@ -241,7 +241,7 @@ def process(
         raise KeyboardInterrupt(
             f"{report.input} was interrupted after {report.media_seconds:.1f} s"
         )
-    return report
+    return replace(report, remarks=[with_keywords(one) for one in report.remarks])
 
 
 def _several(given: str | Path | Sequence[str | Path] | None, what: str) -> list[str | Path]:

@@ -21,7 +21,7 @@ from stream.errors import SinkError, UsageError, check_path
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.pictures.rgb import check_rgb
 from stream.pixels import video_picture
-from stream.plans.asked import grouped, in_python
+from stream.plans.asked import grouped, in_python, with_keywords
 from stream.run.opening import without_lost
 from stream.settings.groups import leaves, shown, unknown
 from stream.settings.keywords import WriterKeywords, spelled_out
@@ -115,7 +115,8 @@ class VideoWriter(OnlyNamed):
     @property
     def remarks(self) -> list[str]:
         """What the file could not keep of what it was given, a sentence each."""
-        return [*self._said, *(() if self._sink is None else self._sink.remarks)]
+        said = (*self._said, *(() if self._sink is None else self._sink.remarks))
+        return [with_keywords(one) for one in said]
 
     def write(self, picture: NDArray[np.uint8] | Frame) -> None:
         """Writes the next picture.

@@ -510,6 +510,13 @@ def test_what_is_for_another_kind_of_source_is_told_to_the_log(bright, tmp_path,
             "fps changed nothing, as it is for cameras and numbered pictures",
             "transport changed nothing, as it is for network sources",
         ]
+    out = tmp_path / "out.mp4"
+    report = stream.process(film, out, segmenter=bright, device="cuda", feather=2)
+    assert report.remarks == [
+        "device changed nothing, as it is for cameras; where the model runs is provider",
+        "feather changed nothing, as it is for the looks blur, grey, dim, replace, cutout and "
+        'spotlight: look="blur"',
+    ]
 
 
 def test_a_folder_of_numbered_pictures_with_a_rate_is_one_film(bright, tmp_path):

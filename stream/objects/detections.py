@@ -77,7 +77,10 @@ def from_supervision(
     )
     if picture_size is None:
         if detections.mask is None:
-            raise ValueError("detections without masks do not tell the picture's size: give it")
+            raise ValueError(
+                "detections without masks do not tell the picture's size: give "
+                "picture_size=(height, width)"
+            )
         _, height, width = detections.mask.shape  # masks of no object have it, too
         picture_size = height, width
     for one in full or ():

@@ -44,6 +44,8 @@ Group = TypeVar("Group", bound="DataclassInstance")
 
 
 _FLAG = re.compile(r"--(no-)?([a-z][a-z-]*)")
+_WITH_VALUE = re.compile(r"(?<=: )--([a-z][a-z-]*) ([\w+.]+)$")
+"""What a sentence ends with that says what to type: `…: --look blur`."""
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def in_python() -> Iterator[None]:
 
 def with_keywords(said: str) -> str:
     """A sentence with keywords where it names flags."""
-    return _FLAG.sub(_keyword, said)
+    return _FLAG.sub(_keyword, _WITH_VALUE.sub(r'--\1="\2"', said))
 
 
 def _keyword(flag: re.Match[str]) -> str:

@@ -117,7 +117,8 @@ def unheeded(source: SourcePlan) -> list[str]:
         if vain:
             they = "it is" if len(vain) == 1 else "they are"
             whose = _OF_RATES if vain == ["--fps"] else _WHOSE[type(group)]
-            said.append(f"{joined(vain)} changed nothing, as {they} {whose}")
+            where = "; where the model runs is --provider" if "--device" in vain else ""
+            said.append(f"{joined(vain)} changed nothing, as {they} {whose}{where}")
     return said
 
 

@@ -39,7 +39,7 @@ def test_names_come_from_the_detections_and_the_best_is_first():
 
 def test_boxes_alone_are_wholly_the_object():
     detections = supervision.Detections(xyxy=np.array([[10.0, 20.0, 30.0, 50.0]]))
-    with pytest.raises(ValueError, match="picture's size"):
+    with pytest.raises(ValueError, match=r"picture's size: give picture_size=\(height, width\)"):
         Instances.from_supervision(detections)
     found = Instances.from_supervision(detections, picture_size=(100, 120))
     assert found.areas.tolist() == [20 * 30]

@@ -234,7 +234,7 @@ def test_the_report_says_it(tmp_path):
     report = stream.process(
         tmp_path / "in.mkv", tmp_path / "out.mkv", model=model, background="00FF00"
     )
-    said = "--background changed nothing, as it is for the look replace: --look replace"
+    said = 'background changed nothing, as it is for the look replace: look="replace"'
     assert said in report.remarks
 
 
