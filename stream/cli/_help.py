@@ -48,6 +48,10 @@ class Command(TyperCommand):
             _refuse_equals(self.get_params(ctx), pairs)
         return left
 
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[Any]:
+        """What may stand in place of a word that is not finished, for a shell."""
+        return in_one_line(super().shell_complete(ctx, incomplete))
+
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the arguments and, a section a panel, the options."""
         write_options(self, ctx, formatter)
@@ -71,6 +75,14 @@ class Group(TyperGroup):
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Arguments and options, `--help` among them."""
         return take_as_typed(super().get_params(ctx))
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[Any]:
+        """What may stand in place of a word that is not finished, for a shell."""
+        return in_one_line(super().shell_complete(ctx, incomplete), self.commands_help())
+
+    def commands_help(self) -> Mapping[str, str]:
+        """What commands do, by their names, where more is known than their own help's beginning."""
+        return {}
 
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the options, then the commands."""
@@ -168,6 +180,27 @@ def _refuse_equals(params: Sequence[Parameter], pairs: Sequence[tuple[str, str]]
 
 def _is_flag(param: Parameter) -> bool:
     return bool(getattr(param, "is_flag", False))
+
+
+_BESIDE = 60
+"""Characters of help that shells show beside what they offer."""
+
+
+def in_one_line(offered: list[Any], helps: Mapping[str, str] | None = None) -> list[Any]:
+    """What shells are to offer, each with the beginning of its help.
+
+    Typer breaks longer helps into lines, of which each is an offer to fish, and takes what stands
+    in brackets for markup.
+
+    Args:
+        offered: the machinery's items, which are changed.
+        helps: by value, in place of the items' own.
+    """
+    for item in offered:
+        text = (helps or {}).get(item.value) or item.help or ""
+        whole = re.sub(r"\s*\[[^]]*\]", "", text)
+        item.help = textwrap.shorten(whole, _BESIDE, placeholder=" ...") or None
+    return offered
 
 
 _TEXTS: tuple[object, ...] = (str, bool, list[str])

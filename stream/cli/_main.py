@@ -65,6 +65,9 @@ class _Commands(Group):
             # Typer makes 130 of it, whatever signal it was.
             raise typer.Exit(_interrupted(error)) from error
 
+    def commands_help(self) -> dict[str, str]:
+        return {name: place.help for name, place in PLACES.items()}
+
     def format_commands(self, ctx: Context, formatter: Formatter) -> None:
         with formatter.section("Commands"):
             write_rows([(name, place.help) for name, place in PLACES.items()], formatter)

@@ -353,6 +353,24 @@ def test_a_shell_completes_commands_options_and_their_values(stream, monkeypatch
     assert sorted(stream().out.split()) == offered
 
 
+def test_what_a_shell_shows_beside_its_offers_is_one_line(stream, monkeypatch):
+    """Fish takes each line for an offer, and Typer wraps longer ones at 80 characters."""
+    for typed, first in {
+        "stream ": "demo\tSegment the bundled clip and say where the time went.",
+        "stream file --": "--output\tThe video to write; its ending chooses the container; or",
+        "stream webcam --virtual-c": "--virtual-camera\tAlso be a camera to video calls and other",
+        "stream export ": "torchvision\tExport a torchvision Mask R-CNN",
+    }.items():
+        monkeypatch.setenv("_STREAM_COMPLETE", "complete_fish")
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
+        monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+        lines = [one for one in stream().out.splitlines() if one]
+        assert any(one.startswith(first) for one in lines), lines
+        word = typed.rpartition(" ")[2]
+        for line in lines:
+            assert re.fullmatch(rf"{word}[\w-]*\t\S.{{0,59}}", line), line
+
+
 def test_a_shell_starts_the_program_to_complete():
     done = subprocess.run(
         [sys.executable, "-m", "stream"],
