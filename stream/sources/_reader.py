@@ -104,6 +104,7 @@ class Reader:
         self._times = DecodeTimes(container, video) if guessed else None
         self._sent = self._came = self._keyless = 0
         self._began = self._keyed = self._begins_keyed = self._sought = False
+        self._heard: set[int] = set()
         self._later = Later(container, self._streams)
         self._others = OtherKinds(path, container, self._streams)
         self._growth = Growth(path)
@@ -140,6 +141,7 @@ class Reader:
             self._decoder.flush_buffers()
         self._damage = Damage(joined=True)
         self._later.seek()
+        self._heard.clear()
         self._sought = True
         self._sent = self._came = 0
         self._began = False
@@ -207,8 +209,17 @@ class Reader:
                 # Theora's that say that the picture before stays; to a decoder they are the end.
                 if packet.size or packet.pts is None:
                     yield from self._pictures(packet)
-            elif packet.size:
+            elif packet.size and not self._is_cut_out(packet):
                 yield packet
+
+    def _is_cut_out(self, packet: AnyPacket) -> bool:
+        """Whether a list of edits hides a packet between others, or behind them.
+
+        It comes at times that others have. Before the first one decoders may begin with it.
+        """
+        if not packet.is_discard:
+            self._heard.add(packet.stream_index)
+        return packet.is_discard and packet.stream_index in self._heard
 
     def packets(self) -> Iterator[AnyPacket]:
         """Every packet in read order; goes on behind damaged places."""

@@ -21,6 +21,7 @@ from stream.sources._description import stated_rate
 from stream.sources.file import FileSource
 from tests import media
 from tests.media import make_clip
+from tests.sources.edits import edited
 from tests.sources.reading import frames_of, seconds_of
 
 
@@ -71,6 +72,29 @@ def test_the_rate_is_that_of_most_pictures_where_few_are_missing(tmp_path):
     )
     with FileSource(uneven) as source:
         assert float(source.info.rate) == pytest.approx(1000 / 41.2, rel=0.01)
+
+
+def test_sound_that_a_list_of_edits_cuts_out_is_left_out(tmp_path):
+    whole = make_clip(tmp_path / "whole.mp4", audio="aac", frames=100, options={"g": "25"})
+    path = edited(tmp_path / "in.mp4", whole, [(0, 1), (2, 1)])
+    heard = []
+    with FileSource(path) as source:
+        items = list(source)
+        assert source.remarks == []
+    for item in items:
+        if isinstance(item, Passthrough):
+            heard += [packet.pts * packet.time_base for packet in item.packets]
+    seen = seconds_of([item for item in items if isinstance(item, Frame)])
+    assert seen == [Fraction(index, 25) for index in range(50)]
+    assert heard == sorted(heard) and len(heard) < 100
+    assert heard[-1] == pytest.approx(2, abs=0.05)
+    # Behind a jump too.
+    with FileSource(path, start=0.5, end=1.5) as source:
+        items = list(source)
+    assert sum(isinstance(item, Frame) for item in items) == 25
+    heard = [item.packets[0] for item in items if isinstance(item, Passthrough)]
+    times = [packet.pts * packet.time_base for packet in heard]
+    assert times == sorted(times) and times[-1] == pytest.approx(1, abs=0.05)
 
 
 def test_matroska_that_looks_like_1000_fps_has_no_rate_but_times(tmp_path):
