@@ -19,6 +19,7 @@ from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
 from stream.queues import Closed
 from stream.settings.options import InputOptions
+from stream.sources._camera_colours import CameraColours
 from stream.sources._camera_faults import ALLOW, NOT_PERMITTED, fault_of
 from stream.sources._clock import MACHINE
 from stream.sources._opened import Opened
@@ -161,6 +162,7 @@ class CameraSource(LiveSource):
         self._attempts = _attempts(camera, size, rate)
         self._asked = size is not None or rate is not None
         self._closed = threading.Event()
+        self._colours = CameraColours(camera.device, SYSTEM)
         self._timeline = Timeline()
         self._clock = MACHINE
         self._dropped_before = self._corrupt_before = 0
@@ -220,7 +222,7 @@ class CameraSource(LiveSource):
         return Mode(info.codec.upper(), info.width, info.height, rates)
 
     def _connect(self) -> StreamReader:
-        return StreamReader(self._open, self._describe, audio=False)
+        return StreamReader(self._open, self._describe, audio=False, mend=self._colours)
 
     def _open(self) -> InputContainer:
         kind = _FORMAT.get(SYSTEM)
@@ -230,11 +232,14 @@ class CameraSource(LiveSource):
         last: BaseException | None = None
         for options in self._attempts:
             try:
-                return av.open(name, format=kind, options=options, timeout=(_OPENING, _SILENCE))
+                opened = av.open(name, format=kind, options=options, timeout=(_OPENING, _SILENCE))
             except (av.FFmpegError, OSError) as error:
                 last = error
                 if getattr(error, "errno", None) not in {errno.EINVAL, errno.EIO, errno.ENOTTY}:
                     break  # only a mode that is not there can be mended by asking for another
+            else:
+                self._colours.opened(opened)
+                return opened
         raise last or SourceError(f"cannot open {self._name}")
 
     def _describe(self, error: BaseException) -> SourceError:

@@ -105,6 +105,7 @@ class StreamReader:
             as it is opened anew then.
         whole: whether pictures are left out that are scrambled because of a loss, as far as is
             known.
+        mend: takes back what a picture says of its colours and cannot be meant, and adds what is.
     """
 
     def __init__(
@@ -118,8 +119,10 @@ class StreamReader:
         paced: Callable[[InputContainer], bool] = lambda container: False,
         renewed: bool = False,
         whole: bool = False,
+        mend: Callable[[av.VideoFrame], None] = mend_matrix,
     ) -> None:
         self._connect = connect
+        self._mend = mend
         self._describe = describe
         self._paced = paced
         self._wants_audio, self._sounds, self._curious = audio, sounds, curious
@@ -295,7 +298,7 @@ class StreamReader:
             self._note_damage(start)  # some decoders make nothing of another codec, and say nothing
         self._damaged = max(0, self._damaged - 3 * len(pictures))
         for picture in pictures:
-            mend_matrix(picture)
+            self._mend(picture)
         share = (time.perf_counter() - start) / max(1, len(pictures))
         return [
             Picture(

@@ -25,9 +25,20 @@ _QUERYCAP = 0x80685600
 _ENUM_FMT = 0xC0405602
 _ENUM_FRAMESIZES = 0xC02C564A
 _ENUM_FRAMEINTERVALS = 0xC034564B
+_G_FMT = 0xC0D05604
 _VIDEO_CAPTURE = 1  # both V4L2_CAP_VIDEO_CAPTURE and V4L2_BUF_TYPE_VIDEO_CAPTURE
 _DEVICE_CAPS = 0x80000000
 _DISCRETE = 1
+# Where `struct v4l2_pix_format` begins in `struct v4l2_format`, whose union holds pointers.
+_PICTURES = 8
+_TOLD = 0xFEEDCAFE
+"""V4L2_PIX_FMT_PRIV_MAGIC: the fields behind it are filled in."""
+# Matrices as H.273 numbers them, by `enum v4l2_ycbcr_encoding`, and by `enum v4l2_colorspace` where
+# that is the default; all others mean BT.601's (V4L2_MAP_YCBCR_ENC_DEFAULT).
+_BT601 = 6
+_MATRICES = {1: 6, 2: 1, 3: 6, 4: 1, 5: 6, 6: 9, 7: 9, 8: 7}
+_DEFAULT_MATRICES = {2: 7, 3: 1, 10: 9, 12: 1}
+_JPEG, _FULL = 7, 1
 _USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (3840, 2160))
 
 
@@ -60,6 +71,30 @@ def cameras(
         for camera in found
         if camera is not None
     ]
+
+
+def colours(device: Path, ioctl: Ioctl | None = None) -> tuple[int, bool]:
+    """By what the pictures that a camera sends now mean colours, if they are YUV.
+
+    Args:
+        device: its file.
+        ioctl: as of `cameras`.
+
+    Returns:
+        Its matrix as H.273 numbers it, and whether samples use all values.
+
+    Raises:
+        OSError: the kernel does not say.
+    """
+    answer = bytearray(208)
+    struct.pack_into("I", answer, 0, _VIDEO_CAPTURE)
+    with _opened(device) as descriptor:
+        (ioctl or _ioctl)(descriptor, _G_FMT, answer)
+    space, told, _, matrix, values = struct.unpack_from("5I", answer, _PICTURES + 24)
+    if told != _TOLD:
+        matrix = values = 0
+    known = _MATRICES.get(matrix) or _DEFAULT_MATRICES.get(space, _BT601)
+    return known, values == _FULL or (not values and space == _JPEG)
 
 
 def _lasting(links: Path) -> dict[Path, str]:
