@@ -359,7 +359,7 @@ def test_what_a_shell_shows_beside_its_offers_is_one_line(stream, monkeypatch):
         "stream ": "demo\tSegment the bundled clip and say where the time went.",
         "stream file --": "--output\tThe video to write; its ending chooses the container; or",
         "stream webcam --virtual-c": "--virtual-camera\tAlso be a camera to video calls and other",
-        "stream export ": "torchvision\tExport a torchvision Mask R-CNN",
+        "stream export ": "torchvision\tExport a Mask R-CNN of torchvision",
     }.items():
         monkeypatch.setenv("_STREAM_COMPLETE", "complete_fish")
         monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
