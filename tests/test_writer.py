@@ -62,6 +62,8 @@ def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(tmp_pa
         (again,) = frames(1)
         with pytest.raises(UsageError, match=r"at 0\.000 s comes after one at 0\.080 s"):
             writer.write(again)
+        writer.write(list(frames())[-1])  # of the time of the one before: a tick after it
+    assert any("moved by a tick" in one for one in writer.remarks)
     for rate, exact in {np.float32(25): 25, Fraction(30000, 1001): Fraction(30000, 1001)}.items():
         with stream.VideoWriter(tmp_path / "c.mp4", rate, overwrite=True) as writer:
             writer.write(one)

@@ -484,6 +484,25 @@ def test_covers_end_at_a_cut_and_are_there_again_where_it_was_none(look, style):
     assert (after[0] == clean[0])[inside()].mean() < 0.1
 
 
+@each
+def test_who_was_found_behind_a_cut_stays_covered_while_the_picture_fades(look, style):
+    """Bit by bit it becomes another scene, but nothing was cut since he was seen."""
+    painter, street, box = Painter(look, Style(**style)), stripes(), (100, 40, 180, 150)
+    start, end = (one.to_ndarray(format="rgb24") for one in (street, astronaut()))
+    # At last from the start again: the cut before that lies at a time that is yet to come.
+    for first, cut in ((0, True), (100, True), (0, False)):
+        if cut:
+            shown(painter, (((0, 0, 30, 30),), [1]), first / 25)
+        for step in range(11):
+            mixed = cv2.addWeighted(start, 1 - step / 10, end, step / 10, 0)
+            picture = av.VideoFrame.from_ndarray(mixed, "rgb24").reformat(format="yuv420p")
+            before = samples(picture)
+            one = frame(picture, None if step else people(street, box, tracks=[2]))
+            one.pts = 1 + first + step
+            painter.paint(one)
+            assert (samples(one.image)[0] == before[0])[inside((box,))].mean() < 0.2, (first, step)
+
+
 def stripes():
     """A picture that has nothing in common with the other one."""
     rows = (np.arange(160)[:, None] // 13 % 2 * 200 + np.arange(200) // 3).astype(np.uint8)

@@ -68,6 +68,12 @@ def test_a_trail_ends_when_its_time_is_over_and_nothing_is_kept():
     assert same(samples(one.image), CLEAN)
 
 
+def test_an_earlier_picture_is_of_another_source():
+    painter = Painter("trails")
+    walk(painter, WAY, start=4)
+    assert same(walk(painter, WAY[:1]), CLEAN)
+
+
 def test_a_way_goes_on_in_a_picture_of_another_size():
     painter, twice = Painter("trails"), [(2 * x, 2 * y) for x, y in WAY]
     walk(painter, WAY[:-1])
