@@ -184,6 +184,8 @@ class Way:
                 "allowed_extensions": "ALL",
                 "allowed_segment_extensions": "ALL",
                 "extension_picky": "0",
+                # A film whose connection breaks is read on from that byte, where there are ranges.
+                "reconnect": "1",
                 # Of pictures without times only: what is slower than this is still found out soon.
                 "framerate": "2",
             }

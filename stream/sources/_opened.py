@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from stream.frame import ColourTags
 from stream.sources._connecting import UNTIMED
+from stream.sources._film import Extent, Following, extent_of
 from stream.sources._tags import as_stored
 from stream.sources.live import likely_rate
 
@@ -52,8 +53,9 @@ class Opened:
         colour: how sample values mean colours.
         codec: the video's codec, for people.
         container: FFmpeg's name of the container format.
-        finite: the source knows how long it is, so its end is an end and not a loss.
         audio: templates of the audio streams; they outlive the connection.
+        extent: what is known of it where it has an end, so that this is no loss.
+        resumed: whether it is read on from where the connection before had come to.
     """
 
     width: int
@@ -64,17 +66,22 @@ class Opened:
     colour: ColourTags
     codec: str
     container: str
-    finite: bool
     audio: Templates
+    extent: Extent | None = None
+    resumed: bool = False
 
-
-def is_finite(container: InputContainer) -> bool:
-    """Whether what an open container brings has an end that is known."""
-    return bool(container.duration and container.duration > 0)
+    @property
+    def finite(self) -> bool:
+        """Whether it has an end that is known."""
+        return self.extent is not None
 
 
 def opened_as(
-    container: InputContainer, video: VideoStream, audio: Templates, first: av.VideoFrame
+    container: InputContainer,
+    video: VideoStream,
+    audio: Templates,
+    first: av.VideoFrame,
+    following: Following,
 ) -> Opened:
     """What a connection brings.
 
@@ -83,6 +90,7 @@ def opened_as(
         video: its stream that is read.
         audio: templates of its sound.
         first: its first picture.
+        following: by which its packets come.
     """
     context = video.codec_context
     rates = [video.average_rate, video.guessed_rate, context.framerate]
@@ -106,6 +114,7 @@ def opened_as(
         ),
         codec=context.name,
         container=container.format.name,
-        finite=is_finite(container),
         audio=audio,
+        extent=extent_of(container, following.mark),
+        resumed=following.resumed,
     )

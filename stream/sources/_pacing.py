@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from av.container import InputContainer
-
 from stream.sources._clock import MACHINE, Clock
 
 
@@ -84,8 +82,3 @@ def longest_still(container: str) -> float:
         container: FFmpeg's name of the format.
     """
     return 10.0 if is_hls(container) or container.startswith("mpeg") else 3600.0
-
-
-def in_bursts(container: InputContainer) -> bool:
-    """Whether what an open container brings comes in bursts: a list of pieces, or a whole file."""
-    return bool(container.duration and container.duration > 0) or is_hls(container.format.name)

@@ -28,18 +28,19 @@ from stream.sources._connecting import (
     reason,
 )
 from stream.sources._damage import told_of_losses
+from stream.sources._film import Film, in_bursts
 from stream.sources._first import HINT_SECONDS, KEY_FRAME, First
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
 from stream.sources._opened import Opened
 from stream.sources._outages import Outages
-from stream.sources._pacing import Pacer, in_bursts, is_hls, longest_still
+from stream.sources._pacing import Pacer, is_hls, longest_still
 from stream.sources._senders import Seldom
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar, reshaped
 from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import TICKS, Timeline
-from stream.sources.srt import Relay
+from stream.sources.srt import Relays
 from stream.sources.stream_reader import Ended, Picture, Sound, StreamReader
 from stream.wording.addresses import (
     awaits_call,
@@ -118,21 +119,21 @@ class NetworkSource(LiveSource):
         self._audio, self._sounds, self._whole = audio, 0, whole
         self._seldom, self._unread = Seldom(), False
         self._closed = threading.Event()
-        self._timeline = Timeline()
+        self._timeline, self._film = Timeline(), Film()
         self._given_up: list[StreamReader] = []
         self._corrupt_before = self._dropped_before = self._left_out_before = 0
         self._outages, self._iterating = Outages(), False
         self._pictured = LastPicture(time.monotonic())
         self._opening_since, self._open_now = time.monotonic(), False
         self._reader: StreamReader | None = None
-        self._relay: Relay | None = None
-        self._relays = threading.Lock()
+        self._relays = Relays()
         try:
             self._opened = self._first_connection()
         except BaseException:
             self.close()
             raise
         self._finite = self._opened.finite
+        self._film.began(self._opened.extent)
         self._sounds = len(self._opened.audio.streams)
         self._hardware = self._hardware.handed(self._opened.codec, self._opened.pixel_format)
         self.info = VideoInfo(
@@ -217,6 +218,7 @@ class NetworkSource(LiveSource):
             paced=in_bursts,
             renewed=True,
             whole=self._whole,
+            place=self._film.place,
         )
 
     def _open(self, way: Way) -> InputContainer:
@@ -229,20 +231,9 @@ class NetworkSource(LiveSource):
         except av.ProtocolNotFoundError:
             if way.scheme != "srt":
                 raise
-            container = replace(way, scheme="udp").open(self._relayed(), *how)
+            container = replace(way, scheme="udp").open(self._relays.begun(self._address), *how)
         self._open_now = True
         return container
-
-    def _relayed(self) -> str:
-        """The UDP address of a new relay; the one before is ended."""
-        with self._relays:
-            if self._relay is not None:
-                self._relay.close()
-                self._relay = None
-            if self._closed.is_set():
-                raise SourceError(f"{self._name} was closed")
-            self._relay = Relay(self._address)
-            return self._relay.address
 
     def _describe(self, error: BaseException) -> SourceError:
         took = time.monotonic() - self._opening_since
@@ -281,6 +272,7 @@ class NetworkSource(LiveSource):
         if self.reconnects:
             found.append(f"{self._name} went away and came back {counted(self.reconnects, 'time')}")
         left_out = self._left_out_before + (self._reader.left_out if self._reader else 0)
+        found += self._film.remarks(self._name)
         found += told_of_losses(self._name, self.corrupt, left_out)
         if self._unread or (self._reader and self._reader.unread):
             found.append(UNREAD.format(self._name))
@@ -291,10 +283,7 @@ class NetworkSource(LiveSource):
         self._closed.set()
         if self._reader is not None:
             self._reader.stop()
-        with self._relays:
-            if self._relay is not None:
-                self._relay.close()
-                self._relay = None
+        self._relays.close()
 
     def __iter__(self) -> Iterator[Item]:
         index = 0
@@ -349,18 +338,23 @@ class NetworkSource(LiveSource):
                 self._way = self._proven = self._way.settled
                 self._outages.returned(time.monotonic())
                 self.reconnects = self._outages.count
+                self._film.picture(event.pts, event.time_base)
                 yield event
             elif isinstance(event, Opened):
-                continue
+                if not event.resumed:
+                    self._film.began(event.extent)
+                    self._timeline.reconnected()
             elif not isinstance(event, Ended) and self._promises(reader):
                 # Sound, or packets that show nothing before the next key frame.
                 if event is not None:
+                    self._film.sound(event.position, event.packet)
                     yield event
             else:
-                if isinstance(event, Ended) and event.error is None and self._finite:
-                    return
                 if isinstance(event, Ended) and not isinstance(event.error, StreamError | None):
                     raise event.error
+                broke = not isinstance(event, Ended) or event.error is not None
+                if self._film.is_over(reader.following, broke=broke) and self._finite:
+                    return
                 self._lost(reader, event.cause if isinstance(event, Ended) else None)
 
     def _promises(self, reader: StreamReader) -> bool:
@@ -394,7 +388,8 @@ class NetworkSource(LiveSource):
             self._given_up = [one for one in self._given_up if one.alive]
         if self._closed.is_set():
             return
-        self._timeline.reconnected()
+        if self._film.place is None:
+            self._timeline.reconnected()
         self._reader = self._connect(self._way)
         if self._closed.is_set():
             self._reader.stop()

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from functools import cache
 
 from stream.errors import SourceError
@@ -50,6 +51,42 @@ class Relay:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class Relays:
+    """The relay of an address: one at a time, each for one connection."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._relay: Relay | None = None
+        self._closed = False
+
+    def begun(self, address: str) -> str:
+        """The UDP address of a new relay; the one before is ended.
+
+        Args:
+            address: srt://host:port[?mode=…&passphrase=…].
+
+        Raises:
+            SourceError: it was closed, or the tool is not installed.
+        """
+        with self._lock:
+            self._end()
+            if self._closed:
+                raise SourceError("it was closed")
+            self._relay = Relay(address)
+            return self._relay.address
+
+    def close(self) -> None:
+        """Ends the relay; none is begun any more."""
+        with self._lock:
+            self._closed = True
+            self._end()
+
+    def _end(self) -> None:
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.close()
 
 
 @cache

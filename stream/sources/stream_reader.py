@@ -17,8 +17,9 @@ from stream.sources._arrivals import Arrivals, is_known
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage, without_meetings
+from stream.sources._film import Following, Place, is_finite
 from stream.sources._multipart import let_go
-from stream.sources._opened import Opened, Templates, is_finite, opened_as
+from stream.sources._opened import Opened, Templates, opened_as
 from stream.sources._pacing import is_hls
 from stream.sources._senders import Marks, Sender
 from stream.sources._tags import mend_matrix
@@ -106,6 +107,7 @@ class StreamReader:
         whole: whether pictures are left out that are scrambled because of a loss, as far as is
             known.
         mend: takes back what a picture says of its colours and cannot be meant, and adds what is.
+        place: how far a film was read by another connection; what comes before it is left out.
     """
 
     def __init__(
@@ -120,7 +122,9 @@ class StreamReader:
         renewed: bool = False,
         whole: bool = False,
         mend: Callable[[av.VideoFrame], None] = mend_matrix,
+        place: Place | None = None,
     ) -> None:
+        self._place, self.following = place, None  # type: Place | None, Following | None
         self._connect = connect
         self._mend = mend
         self._describe = describe
@@ -189,6 +193,11 @@ class StreamReader:
         self.heard += time.monotonic() - began if self.heard else 0.0
         self._waits = False
 
+    def _hand_on(self, event: Picture, following: Following) -> None:
+        if following.is_new(event.picture):
+            self._pictures += 1
+            self._give(event)
+
     def stop(self, patience: float = 0.0) -> None:
         """Tells the thread to let go, and waits up to `patience` seconds for it."""
         self._stop.set()
@@ -235,7 +244,8 @@ class StreamReader:
         marks, sender = [Marks(stream) for stream in audio], Sender(video)
         lacking = len(audio) < max(1, self._sounds)
         arrivals = Arrivals(container, [video, *audio], silent, looking=self._wants_audio)
-        packets, joined = self._packets(arrivals), is_hls(container.format.name)
+        following = self.following = Following(container, video, audio, self._place)
+        packets, joined = following.on(self._packets(arrivals)), is_hls(container.format.name)
         for packet in without_meetings(packets, video) if self._whole and joined else packets:
             arrived = time.perf_counter()
             if self._stop.is_set():
@@ -256,11 +266,10 @@ class StreamReader:
                 if self.opened is None:
                     # Only now is it known what comes: who joins between two key frames finds
                     # streams without a size.
-                    self.opened = opened_as(container, video, templates, event.picture)
+                    self.opened = opened_as(container, video, templates, event.picture, following)
                     self._give(self.opened)
-                self._pictures += 1
-                self._give(event)
-        if self.opened is None and not self._stop.is_set():
+                self._hand_on(event, following)
+        if self.opened is None and not following.resumed and not self._stop.is_set():
             raise NoPictureError(container.format.name)
 
     def _may_have_more(self, sounds: int) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,3 +152,31 @@ def srt(udp_port: int, port: int | None = None) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+class Answering(http.server.ThreadingHTTPServer):
+    """Ends with all its connections: its handlers look at `ended`, and closing it joins them."""
+
+    daemon_threads = False
+
+    def __init__(self, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.ended = threading.Event()
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        channel, address = super().get_request()
+        channel.settimeout(20)  # seconds that a handler waits for a reader, or for what it asks
+        return channel, address
+
+
+@contextmanager
+def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    with Answering(handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.ended.set()
+            server.shutdown()
+            thread.join()

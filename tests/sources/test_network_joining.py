@@ -6,12 +6,9 @@ import http.server
 import itertools
 import logging
 import re
-import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +22,7 @@ from stream.frame import Frame, VideoInfo
 from stream.sources._connecting import NoVideoError, SlowError, Way
 from stream.sources.network import NetworkSource, Patience
 from tests import media
-from tests.sources.parts import rtmp_server, rtsp
+from tests.sources.parts import Answering, answering, rtmp_server, rtsp
 from tests.sources.serving import let_go, make_clip, serving
 
 # Servers in processes of their own: what is measured here is real.
@@ -111,25 +108,10 @@ def _jpeg(number: int) -> bytes:
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    """Ends with all its connections: its handlers look at `ended`, and closing it joins them."""
-
-    daemon_threads = False
-
-    def __init__(self, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
-        self.ended = threading.Event()
-
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        channel, address = super().get_request()
-        channel.settimeout(20)  # seconds that a handler waits for a reader, or for what it asks
-        return channel, address
-
-
 class _Camera(http.server.BaseHTTPRequestHandler):
     """A camera whose motion JPEG has a habit; the path says which."""
 
-    server: _Server
+    server: Answering
 
     def log_message(self, *args: object) -> None:
         pass
@@ -175,19 +157,6 @@ def whole_list(tmp_path_factory) -> Path:
     )
     assert len(list(folder.glob("live?.ts"))) == 3
     return folder
-
-
-@contextmanager
-def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    with _Server(handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.ended.set()
-            server.shutdown()
-            thread.join()
 
 
 HABITS = (
