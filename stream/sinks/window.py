@@ -49,8 +49,8 @@ _HINT_SECONDS = 3.0
 SYSTEM: str = sys.platform
 
 _INSTEAD = (
-    "leave the window out with --no-display and record with -o FILE, or watch in a browser with "
-    "--display browser"
+    "write a file with -o FILE; of what is live leave the window out with --no-display, or watch "
+    "it in a browser with --display browser"
 )
 _GONE = "the display has gone away, and the window with it"
 # Qt would complain about fonts, which no window of ours uses.
