@@ -14,7 +14,7 @@ from stream.run.plan import RunPlan
 from stream.run.plot import plot_of, write_plot
 from stream.run.report import RunReport
 from stream.run.run import Run
-from stream.run.status import Status
+from stream.run.status import Entry, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +30,7 @@ class Account:
         counting: what was counted.
         console: where status lines go, None for nowhere.
         remarks: sentences to add to the report.
+        before: see `Status`.
         called: see `Status`.
     """
 
@@ -42,6 +43,7 @@ class Account:
         *,
         console: Console | None,
         remarks: Sequence[str] = (),
+        before: Sequence[Entry] = (),
         called: str | None = None,
     ) -> None:
         self._run = run
@@ -57,6 +59,7 @@ class Account:
             counting=counting,
             plot=plot_of(plan),
             remarks=remarks,
+            before=before,
             called=called,
         )
 
@@ -85,6 +88,14 @@ class Account:
             self._status.fail(outcome, error)
         self._status.finish(outcome)
         return self._status.figures(outcome)
+
+    def entry(self, outcome: Outcome) -> Entry:
+        """What the report file says of the run, for that of the run which continues it.
+
+        Args:
+            outcome: how it ended.
+        """
+        return self._status.entry(outcome)
 
 
 def plot_counts(plan: RunPlan, counting: Counting, name: str) -> None:

@@ -33,6 +33,7 @@ from stream.run.progress import ProgressLine
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule
+from stream.run.status import Entry
 from stream.run.turns import Turns
 from stream.run.unused import refuse_unpainted, unheeded, unused
 from stream.settings.count_options import CountOptions
@@ -79,7 +80,11 @@ class Prepared:
     counting: Counting
 
     def account(
-        self, console: Console | None, remarks: Sequence[str] = (), called: str | None = None
+        self,
+        console: Console | None,
+        remarks: Sequence[str] = (),
+        called: str | None = None,
+        before: Sequence[Entry] = (),
     ) -> Account:
         """What tells of the run.
 
@@ -87,6 +92,7 @@ class Prepared:
             console: where status lines go, None for nowhere.
             remarks: sentences to add to the report.
             called: see `Status`.
+            before: see `Status`.
         """
         return Account(
             self.run,
@@ -95,6 +101,7 @@ class Prepared:
             self.counting,
             console=console,
             remarks=remarks,
+            before=before,
             called=called,
         )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stream.errors import SinkError
 from stream.run.about import Told
@@ -31,6 +31,9 @@ STATUS_SECONDS = 60.0
 REPORT_SECONDS = 10.0
 """Between two states of the report file."""
 
+Entry: TypeAlias = dict[str, Any]
+"""A run in the report file, as JSON."""
+
 
 class Status:
     """Writes status lines and keeps the report file up to date.
@@ -47,6 +50,7 @@ class Status:
         plot: where that is drawn, if it is.
         remarks: sentences to add to those of the run, and to those of what finds the objects that
             come on the way.
+        before: what an earlier report said of runs that this one continues, which stays in it.
         called: what its lines call the source, where there are several; None for its own name,
             which cameras of one kind share.
     """
@@ -61,9 +65,10 @@ class Status:
         counting: Counting | None = None,
         plot: Path | None = None,
         remarks: Sequence[str] = (),
+        before: Sequence[Entry] = (),
         called: str | None = None,
     ) -> None:
-        self._run = run
+        self._run, self._before = run, before
         self._clock = run.clock
         self._segmenter = segmenter
         self._source = run.source.info.name
@@ -157,9 +162,24 @@ class Status:
         """
         if self._report is None:
             return
-        run = self._run
         # The machine is the same all day; asking for it costs a process's start on some systems.
         self._machine = self._machine or machine()
+        write_json(
+            self._report,
+            {
+                "stream": __version__,
+                "machine": self._machine,
+                "runs": [*self._before, self.entry(outcome)],
+            },
+        )
+
+    def entry(self, outcome: Outcome | None = None) -> Entry:
+        """What the report file says of the run.
+
+        Args:
+            outcome: how it ended; None while it goes on.
+        """
+        run = self._run
         live = {
             "finished": outcome is not None,
             "inferred": run.counts.inferred,
@@ -167,14 +187,7 @@ class Status:
             "reconnects": run.reconnects,
             "recordings": [_recording(one) for one in run.outputs if not one.sink.shows],
         }
-        write_json(
-            self._report,
-            {
-                "stream": __version__,
-                "machine": self._machine,
-                "runs": [asdict(self.figures(outcome)) | {"live": live}],
-            },
-        )
+        return asdict(self.figures(outcome)) | {"live": live}
 
     def finish(self, outcome: Outcome) -> None:
         """Writes the report file for the last time.

@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -27,6 +28,7 @@ from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
 from stream.run.run import Run
 from stream.run.setup import Prepared, prepared
+from stream.run.status import Entry
 from stream.run.turns import Turns
 from stream.serve.models import Models
 from stream.serve.wishes import Wish
@@ -54,6 +56,8 @@ LOOKS = (
 _COLOUR = re.compile("[0-9a-fA-F]{6}")
 _MOST_OBJECTS = 50
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_KEPT = 100
+"""Earlier runs of a source that its report still tells of."""
 
 
 class Room(Aside):
@@ -89,6 +93,7 @@ class Room(Aside):
         self.unsaid: str | None = None
         """What could not be written once it was told to end, a sentence; None where all was."""
         self.report: RunReport | None = None
+        self._before: deque[Entry] = deque(maxlen=_KEPT)
         self.outcome: Outcome | None = None
         self.on_end: Callable[[], None] = lambda: None
         self.on_away: Callable[[RunReport], None] = lambda report: None
@@ -218,7 +223,7 @@ class Room(Aside):
             if self._stopping.is_set():
                 return
             run = ready.run
-            account = ready.account(self._console, called=self.name)
+            account = ready.account(self._console, called=self.name, before=tuple(self._before))
             self.problem = None
             try:
                 self.outcome = run.run(on_tick=account.tick, tick=0.5)
@@ -227,6 +232,8 @@ class Room(Aside):
                 with self._lock:
                     self._ready = None
             self.report = account.finish(self.outcome)
+            if self.report.frames_in:
+                self._before.append(account.entry(self.outcome))
 
     def _hear(self, words: str) -> None:
         self._awaited = words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from stream.serve import room as room_module
 from stream.serve.models import Models
 from stream.serve.room import Room
 from stream.settings.count_options import CountOptions
-from stream.settings.options import LiveOptions
+from stream.settings.options import LiveOptions, RunOptions
 from stream.sinks.browser import BROWSER
 from stream.sources import _first, camera
 from stream.sources.modes import Camera
@@ -25,7 +26,7 @@ from tests.sources.serving import make_clip
 
 
 def test_a_camera_that_is_back_under_another_number_is_opened_there(monkeypatch, tmp_path):
-    """Its own number is another camera's by then."""
+    """Its own number is another camera's by then; the report tells of both times."""
     clip = make_clip(tmp_path / "clip.mp4", 1)
     mine, other = (Camera("/dev/video0", "Cam", lasting="/dev/v4l/by-id/mine"),
                    Camera("/dev/video1", "Cam", lasting="/dev/v4l/by-id/other"))  # fmt: skip
@@ -39,17 +40,22 @@ def test_a_camera_that_is_back_under_another_number_is_opened_there(monkeypatch,
         return real(str(clip))
 
     monkeypatch.setattr(av, "open", fake)
+    monkeypatch.setattr(room_module, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(camera, "find_cameras", lambda: swapped if opened else [mine, other])
-    plan = RunPlan(SourcePlan("0"), (OutputPlan(BROWSER),))
+    report = tmp_path / "report.json"
+    plan = RunPlan(SourcePlan("0"), (OutputPlan(BROWSER),), run=RunOptions(report=report))
     models = Models(plan.model, (), bright(tmp_path))
     room = Room("0", "cam", plan, models, Turns(), console=None)
     room.start()
     try:
-        until(lambda: len(opened) > 1)
+        until(lambda: len(opened) > 2)
     finally:
         room.stop()
         assert room.join(60)
     assert opened[:2] == ["/dev/video0", "/dev/video1"]
+    times = json.loads(report.read_text())["runs"]
+    assert len(times) >= 2 and all(one["live"]["finished"] for one in times)
+    assert times[0]["frames_in"] > 0
 
 
 def test_the_page_says_what_a_source_waits_for_while_it_is_opened(monkeypatch, tmp_path):
