@@ -14,6 +14,7 @@ from stream.compositing import Painter, Style
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
+from stream.objects.instance import to_pick
 from stream.pictures.rgb import check_rgb
 from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.plans.asked import style_of
@@ -52,7 +53,7 @@ def draw(
     rgb = check_rgb(rgb)
     if not isinstance(instances, Instances):
         raise ValueError(  # noqa: TRY004 - like an array of a wrong type
-            f"what was found is an Instances, not {type(instances).__name__}"
+            f"what was found is an Instances, not {type(instances).__name__}{to_pick(instances)}"
         )
     if instances.picture_size != rgb.shape[:2]:
         raise ValueError(

@@ -70,6 +70,11 @@ def test_what_is_no_rgb_picture_is_refused(wrong):
 def test_instances_of_another_picture_are_refused():
     with pytest.raises(ValueError, match=r"512 rows and 512 columns.*one of 9 and 16"):
         draw(RGB, Instances.empty((), (9, 16)))
+    first = somebody()[0]
+    for given, hint in ((first, True), ([first], True), ("found", False), (None, False)):
+        with pytest.raises(ValueError, match="what was found is an Instances, not") as told:
+            draw(RGB, given)
+        assert ("found[:1] the first" in str(told.value)) == hint
 
 
 def test_a_picture_without_a_pixel_is_refused():

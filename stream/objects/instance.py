@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +42,13 @@ class Shape(NamedTuple):
     area: int
     centroid: tuple[float, float] | None
     rle: rle.Rle
+
+
+def to_pick(given: object) -> str:
+    """How some of several instances are picked, where single ones were given for them; else ""."""
+    if not isinstance(given, Instance | Iterable) or isinstance(given, str | np.ndarray):
+        return ""
+    return "; found[[one.score > 0.8 for one in found]] picks some of them, found[:1] the first"
 
 
 @unchanging

@@ -124,6 +124,8 @@ def _of_other(picture: object) -> str:
     elif isinstance(picture, bytes | bytearray | memoryview):
         decoded = "cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]"
         made = f"{decoded} where it is a file's content"
+    elif isinstance(picture, list | tuple) and any(hasattr(one, "shape") for one in picture[:1]):
+        return "give one at a time, as picture[0]"
     elif isinstance(picture, list | tuple):
         made = "np.array(picture, np.uint8)"
     elif not made and hasattr(picture, "__array__"):

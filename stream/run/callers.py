@@ -12,6 +12,7 @@ from stream import tracking
 from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
+from stream.objects.instance import to_pick
 from stream.pixels import paintable
 from stream.run.about import Told
 from stream.run.plan import RunPlan
@@ -95,7 +96,7 @@ def _check_found(frame: Frame) -> None:
     if not isinstance(found, Instances):
         raise UsageError(
             f"on_frame put {kind_with_article(found)} into frame.instances, which takes an "
-            "Instances"
+            f"Instances{to_pick(found)}"
         )
     if found.picture_size != size:
         raise UsageError(

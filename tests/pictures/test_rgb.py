@@ -69,6 +69,7 @@ OTHERS = {
     "whole numbers": (RGB.astype(np.int64), "picture.clip(0, 255)"),
     "booleans": (RGB > 127, "255 * picture.astype(np.uint8)"),
     "a batch": (RGB[None], "picture[0]"),
+    "a list of pictures": ([RGB, RGB], "picture[0]"),
     "lists": (RGB.tolist(), "np.array(picture, np.uint8)"),
     "of OpenCV": (UMat(), ".get()"),
     "a name": ("in.mp4", "stream.open opens files"),
