@@ -71,6 +71,8 @@ def test_it_answers_as_with_all_in_one_file(
     path = parted(name, tmp_path / "parted.onnx")
     assert weights_beside(path) == (tmp_path / "weights.data",)
     whole = opened(FOLDER / name)(PICTURE)
+    # Of the one that all tests share others might make it go before it is opened again.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = opened(path)(PICTURE)
     if opened is on_cpu:  # from what was kept, which is none of theirs any more
         monkeypatch.setattr(session, "content", None)
