@@ -46,6 +46,12 @@ class SourceError(StreamError):
         self.lasting = lasting
 
 
+class NoSourceError(SourceError):
+    """There is no input of that name, so that the request cannot be carried out (exit code 2)."""
+
+    exit_code = 2
+
+
 class PictureError(SourceError, ValueError):
     """Of pictures given as arrays, one is no such array; elsewhere that is a ValueError alone."""
 
@@ -75,12 +81,28 @@ class SinkError(StreamError):
         self.frames = frames
 
 
+class NoFolderError(SinkError):
+    """There is no folder to write the output into, as it was named (exit code 2)."""
+
+    exit_code = 2
+
+
 class ModelError(StreamError):
     """The model cannot be loaded or breaks the model contract."""
 
 
+class NoModelError(ModelError):
+    """There is no model of that name, so that the request cannot be carried out (exit code 2)."""
+
+    exit_code = 2
+
+
 class ProviderError(StreamError):
     """The requested execution provider cannot be used here."""
+
+
+class OutOfReachError(StreamError):
+    """What is to do the work, such as a cluster, does not answer; nothing was begun."""
 
 
 _REFUSALS = frozenset(

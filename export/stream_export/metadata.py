@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.inference.contract import PREFIX, Metadata, check_tensors
 from stream.inference.foreign import describe
 from stream.inference.onnx_ends import Graph, check_weights
@@ -104,7 +104,7 @@ def load_model(path: Path) -> onnx.ModelProto:
         ModelError: the file is missing, no ONNX model, or breaks the contract.
     """
     if not path.exists():
-        raise ModelError(f"{path}: there is no such file")
+        raise NoModelError(f"{path}: there is no such file")
     if path.is_dir() or not path.stat().st_size:
         read_onnx_file(path)  # which says what it is; ONNX takes nothing for a model
     try:

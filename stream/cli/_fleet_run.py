@@ -24,7 +24,7 @@ from stream.cli._fleet_wanted import (
 )
 from stream.cli._fleet_words import Line, print_table, said_at_once, said_while_it_takes
 from stream.cli._hints import without_secrets
-from stream.errors import StreamError, UsageError
+from stream.errors import OutOfReachError, StreamError, UsageError
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.settings.fleet_options import LEDGER, FleetOptions
 from stream.settings.options import CutOptions, DecodingOptions, RunOptions
@@ -104,7 +104,7 @@ def run_fleet(asked: RunPlan) -> None:
         except StreamError as error:
             # What is done and what is missing is to be seen all the more where it cannot go on,
             # but not where nothing was begun.
-            if not isinstance(error, UsageError):
+            if not isinstance(error, UsageError | OutOfReachError):
                 _say(ledger, numbers, options, asked.run)
             raise
         if not (ended is not None or asked.run.quiet):

@@ -15,7 +15,7 @@ import typer
 from stream.cli import _common as common
 from stream.cli._after import report_clip, report_run, report_source, summary
 from stream.disk.files import by_identity, identity
-from stream.errors import StreamError, UsageError, refusals
+from stream.errors import SinkError, StreamError, UsageError, refusals
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
 from stream.run.guard import check_reports, read_by, report_of
@@ -246,14 +246,12 @@ def make_folder(folder: Path) -> None:
     """Makes a folder, and those it lies in, where they are not there.
 
     Raises:
-        UsageError: it cannot be made.
+        SinkError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"the folder {folder} cannot be made: {error.strerror or error}"
-        ) from error
+        raise SinkError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
@@ -265,7 +263,7 @@ def folders_made(folders: Iterable[Path], targets: Iterable[str]) -> Iterator[No
         targets: of outputs, some of which make folders for themselves.
 
     Raises:
-        UsageError: one cannot be made.
+        SinkError: one cannot be made.
     """
     made = {
         one

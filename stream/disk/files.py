@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stream.disk.leftovers import mark, remove_dead, unmark
 from stream.disk.twins import would_be_one
-from stream.errors import SinkError, UsageError
+from stream.errors import NoFolderError, SinkError, UsageError
 
 # What a file name may be long in bytes where the system does not say.
 _LONGEST_NAME = 255
@@ -107,7 +107,7 @@ def check_replaceable(path: Path, *, overwrite: bool, option: str = "--overwrite
             raise UsageError(f"{path} is a folder; name the file to write in it")
         folder = target.parent
         if not folder.is_dir():
-            raise SinkError(f"{path} cannot be written: the folder {folder} does not exist")
+            raise NoFolderError(f"{path} cannot be written: the folder {folder} does not exist")
         exists = target.exists()
         if target.is_file() and not overwrite:
             raise UsageError(f"{path} exists already; add {option} to replace it")

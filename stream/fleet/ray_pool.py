@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stream.errors import StreamError, UsageError
+from stream.errors import OutOfReachError, StreamError
 from stream.fleet.pool import Need
 from stream.fleet.task import Done, Task
 from stream.fleet.watched_pool import Event, Gone, Ready, Signs, WatchedPool
@@ -144,7 +144,8 @@ class RayPool(WatchedPool[Any]):
         clock: seconds that only go forward.
 
     Raises:
-        UsageError: Ray does not answer, or no machine has what a worker needs.
+        OutOfReachError: Ray does not answer.
+        UsageError: no machine has what a worker needs.
     """
 
     def __init__(
@@ -218,7 +219,9 @@ class RayPool(WatchedPool[Any]):
                 named = not local and address != "auto"
                 if named and os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
                     hint += _TOKEN_HINT
-                raise UsageError(f"Ray does not answer {at}: {_sentence(error)}{hint}") from error
+                raise OutOfReachError(
+                    f"Ray does not answer {at}: {_sentence(error)}{hint}"
+                ) from error
             return
 
     def _head_of(self, address: str) -> str:
@@ -342,11 +345,11 @@ def _refuse_deaf(address: str) -> None:
     """Refuses a machine on which nobody listens, for which Ray would wait several minutes.
 
     Raises:
-        UsageError: why it cannot be reached.
+        OutOfReachError: why it cannot be reached.
     """
     why = unreached(address, _REACHED)
     if why:
-        raise UsageError(
+        raise OutOfReachError(
             f"Ray does not answer at {address}: {why}; check the address, and that Ray was "
             "started there with `ray start --head`"
         )

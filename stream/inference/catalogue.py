@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
 from stream.inference.onnx_ends import check_weights, read_graph, size_of
@@ -136,17 +136,17 @@ def find(model: str | Path, folder: Path = FOLDER) -> Entry:
         raise ModelError(f"there is no model file {text!r}: {error.strerror}") from error
     if named or there or len(path.parts) > 1:
         if is_folder:
-            raise ModelError(f"{text!r} is a folder, a model is one .onnx file")
+            raise NoModelError(f"{text!r} is a folder, a model is one .onnx file")
         if not there:
-            raise ModelError(f"there is no model file {text!r}")
+            raise NoModelError(f"there is no model file {text!r}")
         return Entry(text, {"": path})
     if not catalogue:
-        raise ModelError(
+        raise NoModelError(
             f"there is no model {text!r}: the catalogue is empty; name an .onnx file instead"
         )
     close = difflib.get_close_matches(text, catalogue, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ModelError(
+    raise NoModelError(
         f"there is no model {text!r} in the catalogue, which holds {', '.join(catalogue)}{hint} "
         "(a file is named by its path)"
     )

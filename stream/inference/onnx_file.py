@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.inference.onnx_fields import text
 from stream.inference.onnx_wire import BYTES, VARINT, fields_in, number_in
 from stream.wording.words import counted
@@ -104,9 +104,9 @@ def read_onnx_file(path: Path) -> OnnxFile:
         with path.open("rb") as file:
             return _read(path, size, file)
     except FileNotFoundError:
-        raise ModelError(f"there is no model file {str(path)!r}") from None
+        raise NoModelError(f"there is no model file {str(path)!r}") from None
     except IsADirectoryError:
-        raise ModelError(f"{str(path)!r} is a folder, a model is one .onnx file") from None
+        raise NoModelError(f"{str(path)!r} is a folder, a model is one .onnx file") from None
     except OSError as error:
         raise ModelError(f"cannot read the model {str(path)!r}: {error.strerror}") from error
 

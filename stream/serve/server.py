@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from stream.errors import UsageError
+from stream.errors import OutOfReachError, UsageError
 from stream.serve import mjpeg
 from stream.serve.files import page_files
 from stream.serve.guard import Guard
@@ -124,7 +125,8 @@ class Server:
         """Begins to listen.
 
         Raises:
-            UsageError: the address or the port cannot be used.
+            OutOfReachError: the port is taken.
+            UsageError: the address or the port cannot be used here.
         """
         app = web.Application(
             client_max_size=_BODY, middlewares=[self._note_busy, self._guard.middleware]
@@ -163,7 +165,9 @@ class Server:
             reason = os.strerror(number).lower() if number else str(error)
             if isinstance(error, socket.gaierror):  # its numbers are others
                 reason = "there is no such address here"
-            raise UsageError(
+            # It may be free later; what is no address of this machine never is one.
+            kind = OutOfReachError if number == errno.EADDRINUSE else UsageError
+            raise kind(
                 f"nothing can be served at {self._host}, port {self._wanted_port}: {reason}; "
                 "choose another with --host and --port"
             ) from error

@@ -20,7 +20,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from stream.errors import SourceError
+from stream.errors import NoSourceError, SourceError
 from stream.frame import Cover
 from stream.sources._clear_track import holds_opacity
 from stream.sources._joined import Window
@@ -66,10 +66,10 @@ def explained(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         if _ADDRESS.match(str(path)):
             address = redact(re.sub(":/+", "://", str(path), count=1))
-            raise SourceError(
+            raise NoSourceError(
                 f"{address} is an address and not a file; use `stream url` for it"
             ) from error
-        raise SourceError(f"{path} does not exist; check the name") from error
+        raise NoSourceError(f"{path} does not exist; check the name") from error
     except PermissionError as error:
         raise SourceError(f"{path} may not be read; check its permissions") from error
     except (OSError, av.FFmpegError) as error:

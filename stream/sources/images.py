@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import SourceError, UsageError
+from stream.errors import NoSourceError, SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.photo_files.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_files.photo_facts import (
@@ -192,7 +192,7 @@ class ImagesSource(Source):
         if path.is_dir():
             found = files_in(path, PICTURE_ENDINGS)
             if not found.taken:
-                raise SourceError(f"the folder {path} has no pictures in it")
+                raise NoSourceError(f"the folder {path} has no pictures in it")
             remark = found.remark(path)
             self._remarks += [] if remark is None else [remark]
             return list(found.taken)
@@ -202,7 +202,7 @@ class ImagesSource(Source):
             self._named_alike |= {path} if NAMESAKE in str(entry) else set()
         matches = [path] if path.exists() else _matching(entry)
         if not matches:
-            raise SourceError(f"there is no picture {path}; check the name")
+            raise NoSourceError(f"there is no picture {path}; check the name")
         return matches
 
     def _read(self, index: int) -> tuple[av.VideoFrame, float, NDArray[np.uint8] | None] | None:

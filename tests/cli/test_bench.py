@@ -43,7 +43,7 @@ def test_small_figures_keep_digits_that_say_something():
 def test_a_part_that_cannot_be_measured_loses_no_other(stream):
     parts = ("--part", "peers", "--part", "compositing")
     result = stream("bench", *parts, "--clips", "no.mp4", "--json", "figures.json")
-    assert result.code == 1
+    assert result.code == 2
     assert "painting [one]" in result.out and "did not run" in result.out
     assert result.err.strip().splitlines() == ["stream: no.mp4 does not exist; check the name"]
     first, second = json.loads(Path("figures.json").read_text())["figures"]
@@ -53,7 +53,7 @@ def test_a_part_that_cannot_be_measured_loses_no_other(stream):
 
 def test_a_part_alone_that_cannot_be_measured_is_one_sentence(stream, tmp_path):
     result = stream("bench", "--part", "peers", "--clips", "no.mp4", "--json", "figures.json")
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (2, "")
     assert len(result.err.strip().splitlines()) == 1
     assert not (tmp_path / "figures.json").exists()
 

@@ -221,12 +221,12 @@ def one_sentence(result, code, *words):
         (["zero.mp4", "-o", "out.mp4"], 1, ["zero.mp4"]),
         (["text.mp4", "-o", "out.mp4"], 1, ["text.mp4"]),
         (["sound.m4a", "-o", "out.mp4"], 1, ["sound.m4a", "video"]),
-        (["in.mp4", "-o", "nowhere/out.mp4"], 1, ["nowhere"]),
+        (["in.mp4", "-o", "nowhere/out.mp4"], 2, ["nowhere"]),
         (["in.mp4", "-o", "out.xyz"], 2, [".xyz"]),
         (["in.mp4", "-o", "in.mp4", "--overwrite"], 2, ["in.mp4"]),
         (["in.mp4", "-o", "out.mp4", "--codec", "nosuch"], 2, ["nosuch"]),
         (["in.mp4", "-o", "out.webm", "--codec", "libx264"], 2, ["libx264", "webm"]),
-        (["in.mp4", "-o", "out.mp4", "--model", "nosuch"], 1, ["nosuch"]),
+        (["in.mp4", "-o", "out.mp4", "--model", "nosuch"], 2, ["nosuch"]),
         (["in.mp4", "-o", "out.mp4", "--model", "text.onnx"], 1, ["text.onnx"]),
         (["in.mp4", "-o", "out.mp4", "--provider", "cuda"], 1, ["CUDA"]),
         (["in.mp4", "-o", "out.mp4", "--provider", "tpu"], 2, ["tpu"]),
@@ -276,7 +276,7 @@ def test_an_existing_output_is_refused_before_any_work(stream, clip, nothing, tm
 
 def test_verbose_shows_where_an_error_came_from(stream, clip, tmp_path):
     result = stream("file", clip, "-o", "out.mp4", "--model", "nosuch", "--verbose")
-    assert result.code == 1
+    assert result.code == 2
     assert "Traceback" in result.err
 
 

@@ -16,7 +16,7 @@ from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_run import _prepare, _say, run_fleet
 from stream.cli._fleet_wanted import come_since, refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table, said_while_it_takes
-from stream.errors import SinkError, StreamError, UsageError
+from stream.errors import OutOfReachError, SinkError, StreamError, UsageError
 from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.finding import Input, find
 from stream.fleet.ledger import Ledger
@@ -183,7 +183,7 @@ def test_where_ray_is_not_reached_a_log_says_what_was_tried_and_has_no_table(
 ) -> None:
     pytest.importorskip("ray", reason="it is what does not answer")
     address = f"127.0.0.1:{free_port()}"
-    with pytest.raises(UsageError, match=f"Ray does not answer at {address}"):
+    with pytest.raises(OutOfReachError, match=f"Ray does not answer at {address}"):
         run_fleet(_on_ray(tmp_path, model, address))
     assert capsys.readouterr() == ("", "starting Ray and the workers\n")
 

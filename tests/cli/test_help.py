@@ -412,6 +412,37 @@ def test_doctor_says_what_works_here(stream):
     assert findings
 
 
+def test_what_is_not_there_is_a_misuse_and_what_is_of_no_use_a_failure(stream, clip, tmp_path):
+    """For all commands: by 2 schedulers tell that it is of no use to try again."""
+    for name in ("text.mp4", "text.jpg", "text.onnx"):
+        (tmp_path / name).write_text("this is none\n" * 100)
+    film, photo = ("file", clip), ("image", "text.jpg")
+    for code, words in [
+        (2, ("file", "no.mp4")),
+        (1, ("file", "text.mp4")),
+        (2, (*film, "-o", "no/a.mp4")),
+        (1, (*film, "-o", "text.jpg/a/")),
+        (2, (*film, "-o", "a.mp4", "--model", "no.onnx")),
+        (1, (*film, "-o", "a.mp4", "--model", "text.onnx")),
+        (2, ("image", "no.jpg")),
+        (1, photo),
+        (2, (*photo, "-o", "no/a.png")),
+        (2, ("fleet", "no.mp4", "-o", "out")),
+        (1, ("fleet", "text.mp4", "-o", "text.jpg/out")),
+        (2, ("run", "no.toml")),
+        (2, ("serve", "no.mp4")),
+        (1, ("serve", "text.mp4")),
+        (2, ("models", "no.onnx")),
+        (1, ("models", "text.onnx")),
+        (2, ("bench", "--part", "cost", "--clips", "no.mp4")),
+        (1, ("bench", "--part", "cost", "--clips", "text.mp4")),
+        (2, ("export", "inspect", "no.onnx")),
+        (1, ("export", "inspect", "text.onnx")),
+    ]:
+        result = stream(*words)
+        assert (result.code, "Traceback" in result.err) == (code, False), (words, result.err)
+
+
 def test_an_unknown_command_is_a_misuse(stream):
     result = stream("segmnet")
     assert result.code == 2

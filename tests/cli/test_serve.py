@@ -23,7 +23,7 @@ from tests.sources.serving import free_port
     [
         (("serve", "pattern", "--port", "70000"), 2, "--port is 0 to 65535"),
         (("serve", "pattern", "--token", "short"), 2, "16"),
-        (("serve", "nowhere.mp4"), 1, "nowhere.mp4"),
+        (("serve", "nowhere.mp4"), 2, "nowhere.mp4"),
         (("serve", "."), 2, "not '.'"),
         (("serve", "--visitors", "-1"), 2, "--visitors is 0 to 64"),
         (("webcam", "pattern", "--display", "wall"), 2, "window, browser, none"),

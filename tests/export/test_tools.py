@@ -633,7 +633,7 @@ def test_from_a_checkout_errors_are_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stream_export", "inspect", "no-such.onnx"])
     with pytest.raises(SystemExit) as left:
         command.main()
-    assert left.value.code == 1
+    assert left.value.code == 2
     assert capsys.readouterr().err.strip() == "error: no-such.onnx: there is no such file"
 
 

@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from stream.errors import StreamError, UsageError
+from stream.errors import OutOfReachError, StreamError
 from stream.fleet.pool import Need
 from stream.fleet.ray_pool import Head, RayPool
 from stream.run.plan import RunPlan
@@ -79,7 +79,7 @@ def test_standard_output_is_given_back_where_ray_does_not_answer(
     ray: _Ray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ray.answers = False
-    with pytest.raises(UsageError, match="Ray does not answer at auto: nobody is there"):
+    with pytest.raises(OutOfReachError, match="Ray does not answer at auto: nobody is there"):
         RayPool(a_plan("none.onnx"), Need(), "auto")
     print("the results")
     assert capsys.readouterr().out == "the results\n"
@@ -89,7 +89,9 @@ def test_standard_output_is_given_back_where_ray_does_not_answer(
 def test_where_nobody_listens_that_is_said_at_once(ray: _Ray, begin: str) -> None:
     ray.init = pytest.fail  # type: ignore[assignment,method-assign] - it would wait for minutes
     address = f"{begin}127.0.0.1:{free_port()}"
-    with pytest.raises(UsageError, match=f"Ray does not answer at {address}: .*refused; check"):
+    with pytest.raises(
+        OutOfReachError, match=f"Ray does not answer at {address}: .*refused; check"
+    ):
         RayPool(a_plan("none.onnx"), Need(), address)
 
 
@@ -110,7 +112,7 @@ def test_a_cluster_that_wants_a_token_is_told_of(
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
-        with pytest.raises(UsageError, match="nobody is there") as raised:
+        with pytest.raises(OutOfReachError, match="nobody is there") as raised:
             RayPool(a_plan("none.onnx"), Need(), address)
     assert ("set RAY_AUTH_MODE=token here" in str(raised.value)) == (mode != "token")
 

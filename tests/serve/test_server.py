@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from stream.errors import SinkError, StreamError, UsageError
+from stream.errors import OutOfReachError, SinkError, StreamError, UsageError
 from stream.run.notices import stands_still
 from stream.run.plan import OutputPlan
 from stream.run.report import RunReport
@@ -850,7 +850,7 @@ def test_what_cannot_be_served_is_said(model, options, words):
 def test_a_port_that_is_taken_is_said(page, model):
     options = ServeOptions(port=page.port)
     with (
-        pytest.raises(UsageError, match=f"port {page.port}"),
+        pytest.raises(OutOfReachError, match=f"port {page.port}"),
         served([plan_of(options=options)], model),
     ):
         pass

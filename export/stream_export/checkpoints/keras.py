@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.types import Array
 from stream_export.checkpoints.pickles import Content
 from stream_export.checkpoints.weights import Weights
@@ -51,7 +51,7 @@ def read_keras(path: Path) -> Weights:
     import h5py
 
     if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
+        raise NoModelError(f"{path}: there is no such file")
     found: dict[str, Array] = {}
 
     def visit(name: str, item: Content) -> None:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.types import Array
 
 # What a dictionary of NumPy arrays needs, under the names that NumPy has had, and containers.
@@ -253,7 +253,7 @@ def guarded(path: Path, what: str, load: Callable[[BinaryIO], Content]) -> Conte
             "refused and nothing was executed"
         ) from None
     except FileNotFoundError:
-        raise ModelError(f"{path}: there is no such file") from None
+        raise NoModelError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise ModelError(f"{path}: it is a folder, a checkpoint is one file") from None
     except OSError as error:

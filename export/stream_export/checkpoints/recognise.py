@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.inference.onnx_file import read_onnx_file
 from stream_export.checkpoints.graphdef import looks_like_graphdef
 from stream_export.checkpoints.keras import HDF5_MAGIC
@@ -97,7 +97,7 @@ def recognise(path: Path) -> Recognised | None:
         with path.open("rb") as file:
             head = file.read(4096)
     except FileNotFoundError:
-        raise ModelError(f"{path}: there is no such file") from None
+        raise NoModelError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise ModelError(f"{path}: it is a folder, a checkpoint is one file") from None
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from stream.errors import ModelError, UsageError
+from stream.errors import ModelError, NoModelError, UsageError
 from stream_export.registry import Converter, Kept, Origin, need_extra
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def run(
     check_output(output, *request.inputs, overwrite=overwrite)
     if not request.checkpoint.exists():
         # Before PyTorch is loaded, which takes seconds.
-        raise ModelError(f"{request.checkpoint}: there is no such file")
+        raise NoModelError(f"{request.checkpoint}: there is no such file")
     from stream_export.checkpoints.recognise import wrong_file
     from stream_export.metadata import save_model
     from stream_export.tools.inspect import announce

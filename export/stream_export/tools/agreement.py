@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import ModelError, SourceError
+from stream.errors import NoModelError, SourceError
 from stream.instances import Instances, box_iou
 from stream.roi import paste_mask
 from stream.wording.words import counted
@@ -374,7 +374,7 @@ def open_model(path: Path, score: float, provider: str = "cpu") -> Answer:
     from stream.inference.segmenter import Segmenter
 
     if not path.is_file():
-        raise ModelError(f"{path}: there is no such file")
+        raise NoModelError(f"{path}: there is no such file")
     # Below the score too, so that what falls just under it still finds its partner.
     segmenter = Segmenter.load(path, provider, threshold=0.5 * score)
     return segmenter

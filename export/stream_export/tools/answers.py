@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import ModelError
+from stream.errors import ModelError, NoModelError
 from stream.instances import Instances
 from stream.wording.words import counted
 
@@ -38,7 +38,7 @@ class StoredAnswers:
             with np.load(path, allow_pickle=False) as archive:
                 self._arrays = {name: archive[name] for name in archive.files}
         except FileNotFoundError:
-            raise ModelError(f"{path}: there is no such file") from None
+            raise NoModelError(f"{path}: there is no such file") from None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ModelError(f"{path}: it is no .npz of plain arrays ({error})") from error
 
