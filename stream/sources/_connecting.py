@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import socket
 import time
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from av.container import InputContainer
 
 from stream.sources._multipart import open_pictures
 from stream.sources._numerals import decimal_points
+from stream.wording.addresses import host_of, split
 
 _ANALYSED = (1.5, 12.0, 60.0)
 """Seconds of a stream in which FFmpeg looks for what it brings. What a stream is shows in its
@@ -229,17 +231,20 @@ class Way:
         tries = isinstance(error, _UNHEARD) or self.after(error) is not None
         return self.listens and not lost and tries
 
-    def after(self, error: BaseException | None) -> Way | None:
+    def after(self, error: BaseException | None, *, first: bool = False) -> Way | None:
         """The way to try next, perhaps the same once more; None where that is of no use.
 
         Args:
             error: what FFmpeg raised, or one of the errors of this module.
+            first: whether nothing has come of the address yet, which may be a page then.
         """
         if isinstance(error, SlowError | NoVideoError):
             longer = [seconds for seconds in _ANALYSED if seconds > self.analysed]
             finite = isinstance(error, NoVideoError) and error.finite
             return replace(self, analysed=longer[0]) if longer and not finite else None
         undecided = isinstance(error, (NoPictureError, av.InvalidDataError))
+        # The end of a page whose length is not said is a broken connection, too.
+        undecided = undecided or (first and getattr(error, "errno", None) == errno.EIO)
         if undecided and self.scheme in {"http", "https"}:
             # Cameras give the parts of their motion JPEG many types, or none, of which FFmpeg
             # takes one. The pictures can be found by their own marks.
@@ -254,11 +259,36 @@ def is_lasting(error: BaseException) -> bool:
     return isinstance(error, kinds)
 
 
-def reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> str:
-    """Why a connection failed, for people; it may still carry secrets."""
+def _is_found(address: str) -> bool:
+    """Whether an address's host has a name that is known here, or a number."""
+    try:
+        socket.getaddrinfo(host_of(address), None)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def reason(error: BaseException, address: str, *, opening: bool, late: bool) -> str:
+    """Why a connection failed, for people; it may still carry secrets.
+
+    Args:
+        error: what was raised.
+        address: that was to be read.
+        opening: whether the connection did not stand yet.
+        late: whether the time for that was over.
+    """
+    scheme, user, _ = split(address)
+    secure = scheme in {"https", "rtsps", "rtmps"}
     number = getattr(error, "errno", None)
+    broken = number in _BROKEN and opening
+    # FFmpeg calls both by one number, and what SRT's relay finds is not known.
+    unknown = (broken and number == errno.EIO and not late) or (late and scheme == "srt")
+    if unknown and not _is_found(address):
+        return f"there is no host called {host_of(address)}; is the name right, and the network up?"
+    refused = "the user name or password was refused"
+    asked = "it asks for a user and a password, which stand before the host: user:password@host"
     reasons: list[tuple[bool, str]] = [
-        (isinstance(error, av.HTTPUnauthorizedError), "the user name or password was refused"),
+        (isinstance(error, av.HTTPUnauthorizedError), refused if user else asked),
         (isinstance(error, av.HTTPForbiddenError), "access is forbidden"),
         (isinstance(error, av.HTTPNotFoundError), "there is no stream at this path"),
         (
@@ -288,10 +318,15 @@ def reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> s
             "nothing came in time; is the source on and sending?",
         ),
         (
-            number == errno.EIO and opening,
-            "the host cannot be found, does not answer or breaks off",
+            broken and secure,
+            f"the host breaks off; perhaps it does not speak {scheme}, but {scheme[:-1]}",
         ),
-        (number == errno.EIO, "the connection broke"),
+        (broken, f"the host breaks off; perhaps it does not speak {scheme}, or not at this port"),
+        (number in _BROKEN, "the connection broke"),
+        (
+            isinstance(error, av.InvalidDataError) and scheme in {"rtsp", "rtsps"} and opening,
+            f"what answers does not speak {scheme}; is the port right?",
+        ),
         (isinstance(error, av.InvalidDataError), "what comes is not video that can be read"),
         (isinstance(error, av.FFmpegError), str(getattr(error, "strerror", "") or error)),
     ]

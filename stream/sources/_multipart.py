@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+
+from stream.sources._answers import check_video
 
 _BEGIN = b"\xff\xd8\xff"
 _MARK = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
@@ -98,12 +101,18 @@ class _Parts:
 
     Args:
         raw: the connection, opened for its bytes.
+
+    Raises:
+        AnswerError: what comes is no video.
     """
 
     def __init__(self, raw: InputContainer) -> None:
         self._raw = raw
         self._ready = bytearray()
-        self._pictures = _cut(bytes(packet) for packet in raw.demux() if packet.size)
+        came = (bytes(packet) for packet in raw.demux() if packet.size)
+        first = next(came, b"")
+        check_video(first)
+        self._pictures = _cut(chain([first], came))
 
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many; none at the end."""
@@ -149,6 +158,7 @@ def open_pictures(
 
     Raises:
         av.FFmpegError: it cannot be opened.
+        AnswerError: what comes is a page or the like.
     """
     asked = {**options, "raw_packet_size": _AT_ONCE}
     raw = av.open(address, format="data", options=asked, timeout=(opening, reading))

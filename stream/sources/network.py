@@ -17,6 +17,7 @@ from stream.frame import Frame, Item, VideoInfo
 from stream.queues import Closed
 from stream.settings.option import options_of
 from stream.settings.options import InputOptions, NetworkOptions
+from stream.sources._answers import AnswerError
 from stream.sources._arrivals import UNREAD
 from stream.sources._connecting import (
     LISTENING,
@@ -51,6 +52,7 @@ from stream.wording.addresses import (
     secrets_of,
     split,
 )
+from stream.wording.mistyped import fault_of
 from stream.wording.words import counted
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
@@ -111,6 +113,8 @@ class NetworkSource(LiveSource):
             )
         self._address = dialled(address)
         self._name = redact(address)
+        if fault := fault_of(address):
+            raise UsageError(f"{self._name} cannot be reached: {fault}")
         self._secrets = secrets_of(address)
         self._patience = patience or Patience()
         listens = scheme in LISTENING and awaits_call(address)
@@ -190,10 +194,11 @@ class NetworkSource(LiveSource):
                     self._closed.wait(_FIRST_PAUSE)
                     continue
                 raise SourceError(f"nobody has sent to {self._name} for {limit:g} s")
-            # The first refusal is about what was asked for; later ones are about our tries.
-            refused = refused or event.error
+            # The first refusal is about what was asked for; most later ones are about our tries.
+            told = isinstance(event.cause, AnswerError)
+            refused = event.error if told else refused or event.error
             tried.append(self._way)
-            way = self._way.after(event.cause)
+            way = self._way.after(event.cause, first=True)
             if way is None or tried.count(way) > 1:
                 raise refused
             self._way = way
@@ -236,9 +241,8 @@ class NetworkSource(LiveSource):
         return container
 
     def _describe(self, error: BaseException) -> SourceError:
-        took = time.monotonic() - self._opening_since
-        late = took >= self._patience.opening
-        why = reason(error, self._way.scheme, opening=not self._open_now, late=late)
+        late = time.monotonic() - self._opening_since >= self._patience.opening
+        why = reason(error, self._address, opening=not self._open_now, late=late)
         what = f"cannot read {self._name}: {clean(why, self._secrets)}"
         return SourceError(what, lasting=is_lasting(error))
 
@@ -380,8 +384,7 @@ class NetworkSource(LiveSource):
         if not self._outages.under_way:
             self._pictured.ended(now)
         gone = self._outages.lost(now, single=reader.single)
-        limit = self._patience.giving_up
-        if limit is not None and gone > limit:
+        if (limit := self._patience.giving_up) is not None and gone > limit:
             raise SourceError(f"{self._name} has been gone for {limit:g} s")
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._outages.tried(), 10))
         while not self._closed.wait(pause) and len(self._given_up) > _GIVEN_UP_AT_ONCE:

@@ -93,6 +93,13 @@ def _is_password(scheme: str, authority: str, behind: str, after: str) -> bool:
     return True
 
 
+def host_of(address: str) -> str:
+    """The host of an address, without its port and brackets."""
+    place = re.split(r"[/?#]", split(address)[2], maxsplit=1)[0]
+    bracketed = re.match(r"\[([^\]]*)\]", place)
+    return bracketed[1] if bracketed else place.partition(":")[0]
+
+
 def dialled(address: str) -> str:
     """An address as FFmpeg understands it: the scheme in small letters, the password escaped."""
     scheme, user, rest = split(address)

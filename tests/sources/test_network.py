@@ -101,8 +101,8 @@ def test_it_comes_in_real_time_with_its_sound(kind):
 def test_rtsp_with_its_login(clip):
     with rtsp(clip, "viewer", "hunter2pass") as server:
         place = f"127.0.0.1:{server.port}/stream"
-        for login in ("", "viewer:wrong@"):
-            with pytest.raises(SourceError, match="user name or password was refused") as caught:
+        for login, words in (("", "asks for a user"), ("viewer:wrong@", "password was refused")):
+            with pytest.raises(SourceError, match=words) as caught:
                 NetworkSource(f"rtsp://{login}{place}", patience=CALM)
             assert "wrong" not in str(caught.value)
         source = NetworkSource(f"rtsp://viewer:hunter2pass@{place}", patience=CALM)
@@ -488,7 +488,8 @@ def test_closing_ends_the_iteration_at_once():
         ("/dev/null", UsageError, "not an address that can be streamed"),
         ("concat:a|b", UsageError, "not an address that can be streamed"),
         ("rtsp://u:hunter2pass@127.0.0.1:{port}/x", SourceError, "connection was refused"),
-        ("http://u:hunter2pass@nowhere.invalid/x", SourceError, "cannot be found"),
+        ("http://u:hunter2pass@[::1", UsageError, "ends with a bracket"),
+        ("http://u:hunter2pass@nowhere.invalid/x", SourceError, "no host called nowhere.invalid;"),
     ],
 )
 def test_what_cannot_be_opened_is_said_in_a_sentence(address, error, words):

@@ -203,19 +203,28 @@ def test_a_way_that_is_tried_beside_gives_up_where_the_first_one_goes_on():
     assert asked == ["/image/jpeg"] * 2
 
 
-def test_a_page_is_no_video_and_is_not_asked_for_ever():
+def test_what_is_no_video_is_told_and_not_asked_for_ever():
+    answers = {
+        "page": (b"<html>please log in</html>" * 100, "web page"),
+        "comment": (b"\n<!-- v1 -->\n<!DOCTYPE html><head></head>", "web page"),
+        "channels": (b"#EXTM3U\n#EXTINF:-1,One\nhttp://x/y.ts\n", "list of addresses"),
+        "json": (b'{"error": "no such camera"}', "data"),
+        "else": (b"not allowed\n" * 100, "not video|breaks off"),
+    }
     asked: list[str] = []
 
-    class Page(_Camera):
+    class Answers(_Camera):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b"<html>please log in</html>" * 100)
+            self.wfile.write(answers[self.path[1:]][0])
 
-    with answering(Page) as place, pytest.raises(SourceError, match=r"not video|breaks off"):
-        NetworkSource(f"{place}/", patience=PATIENT)
-    assert len(asked) <= 5
+    with answering(Answers) as place:
+        for name, (_, words) in answers.items():
+            with pytest.raises(SourceError, match=words):
+                NetworkSource(f"{place}/{name}", patience=PATIENT)
+    assert len(asked) <= 5 * len(answers)
 
 
 @pytest.mark.parametrize(
