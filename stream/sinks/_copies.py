@@ -21,7 +21,7 @@ from stream.sinks._muxer import Muxer
 from stream.sinks._names import called, names_of, roles_of
 from stream.sinks._outliving import is_open
 from stream.sinks._scratch import Scratch
-from stream.sinks._sound import Reencoded, declared
+from stream.sinks._sound import Reencoded, channels_of
 from stream.sinks._stream_facts import (
     carries_headers,
     codec_name,
@@ -195,9 +195,7 @@ class Copies:
                 f"{what} left out: {called(kind)} does not hold it beside the film"
             )
             return
-        layout = None
-        if isinstance(stream, AudioStream):
-            layout = declared(stream.codec_context.layout)
+        layout, order = channels_of(stream)
         # Matroska fills that in behind, once the first packet has told it, where it can go back;
         # NUT and AVI never do.
         asks = kind.format in _NEVER_FOUND_OUT
@@ -216,10 +214,14 @@ class Copies:
             or (kind.channels is not None and _channels(layout) > kind.channels)
             or (asks and carries and header is None)
         )
-        if (stream.type == "audio" and layout is None) or (
-            strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout, header), probe)
-        ):
-            self._convert(muxer, stream, kind, what, layout)
+        moved = bool(order) and kind.format != "mov"  # which alone says it
+        told = None if order else layout  # which stands in what is copied
+        refused = (stream.type == "audio" and layout is None) or (
+            strange or why_not(kind, lambda trial: _copy_of(trial, stream, told, header), probe)
+        )
+        if refused or moved:
+            why = "" if refused else f"{called(kind)} has its channels in another order"
+            self._convert(muxer, stream, kind, what, layout, why, order)
             return
         if isinstance(stream, AudioStream) and layout and heard_as_noise(kind, stream, layout):
             why = f"older readers of {called(kind)} make noise of it"
@@ -228,12 +230,12 @@ class Copies:
         if heard_by_few(kind, name):
             few = f"older readers of {called(kind)} play as noise or not at all; .mov is safe"
             self._remarks.append(f"{what} kept as it is, which {few}")
-        copy = _copy_of(muxer.container, stream, layout, header)
+        copy = _copy_of(muxer.container, stream, told, header)
         self._describe(kind, copy, stream)
         scratch = None
         # What is unwrapped first changes on the way.
         if stream.type != "video" and not bare:
-            scratch = muxer.trying(lambda trial: _copy_of(trial, stream, layout, header), kind)
+            scratch = muxer.trying(lambda trial: _copy_of(trial, stream, told, header), kind)
         track = _copying(muxer, copy, stream, kind, probe, scratch, bare=bare)
         self._tracks[stream.index] = track
         if kind.by_decode_time and name in _TOLD_BY_PACKETS and isinstance(track, Copied):
@@ -250,6 +252,7 @@ class Copies:
         what: str,
         layout: str | None,
         why: str = "",
+        order: Sequence[int] = (),
     ) -> None:
         why = why or f"{called(kind)} does not hold it as it is"
         track: Reencoded | Retold
@@ -266,6 +269,7 @@ class Copies:
                 layout,
                 from_zero=not kind.timestamps,
                 most=kind.channels,
+                order=order,
             )
             into = f"re-encoded with {track.encoder}{exact.kept if exact is not None else ''}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
@@ -349,7 +353,7 @@ def _copy_of(
     Args:
         container: the output.
         stream: of the input.
-        layout: the channels of sound; None for other streams.
+        layout: the channels of sound; None for other streams, and where these are told already.
         header: what is told once of packets that come without their own; None for what it says.
     """
     copy = container.add_stream_from_template(stream, opaque=True)

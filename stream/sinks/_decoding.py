@@ -12,6 +12,8 @@ from av.codec.context import CodecContext
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 
+from stream.system.channels import let_be
+
 
 @overload
 def own_decoder(stream: AudioStream) -> AudioCodecContext: ...
@@ -23,5 +25,7 @@ def own_decoder(stream: AudioStream | SubtitleStream) -> CodecContext:
     # null format takes every codec.
     nowhere = av.open(io.BytesIO(), "w", format="null")
     context: CodecContext = nowhere.add_stream_from_template(stream, opaque=True).codec_context
+    if isinstance(context, AudioCodecContext):
+        let_be(context)
     context.options = {"pkt_timebase": str(stream.time_base)}
     return context

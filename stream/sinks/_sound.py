@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,7 @@ from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec.codec import Codec
 from av.filter import Graph
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from stream.sinks._decoding import own_decoder
@@ -23,6 +24,7 @@ from stream.sinks._muxer import Muxer
 from stream.sinks._sound_clock import FILLED, UNHEARD, SoundClock
 from stream.sinks._tracks import Track, said_early
 from stream.sinks._trial import silence, takes_sound
+from stream.system.channels import order_of, ordered
 from stream.types import AnyPacket
 from stream.wording.words import counted
 
@@ -55,6 +57,18 @@ def declared(layout: AudioLayout) -> str | None:
     except ValueError:
         named = _CHANNELS[: layout.nb_channels]
         return "+".join(named) if len(named) == layout.nb_channels else None
+
+
+def channels_of(stream: Stream) -> tuple[str | None, tuple[int, ...]]:
+    """The channels of sound, and of each which one it is as they come; none where they come so.
+
+    Codecs have orders of their own; samples come as their container says.
+    """
+    if not isinstance(stream, AudioStream):
+        return None, ()
+    samples = stream.codec_context.codec.canonical_name.startswith("pcm_")
+    found = ordered(order_of(stream)) if samples else None
+    return (declared(stream.codec_context.layout), ()) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,7 @@ class Reencoded(Track):
         *,
         from_zero: bool,
         most: int | None = None,
+        order: Sequence[int] = (),
     ) -> None:
         """Adds the stream.
 
@@ -121,6 +136,8 @@ class Reencoded(Track):
             layout: the channels of the input, as `declared` names them.
             from_zero: whether the container has no times of its own for sound.
             most: channels of the output; None for as many as there are.
+            order: of each channel of the layout, which one it is as they come; none where they come
+                so.
         """
         self._muxer = muxer
         self._decoder = own_decoder(template)
@@ -144,6 +161,8 @@ class Reencoded(Track):
         self._clock = SoundClock(self._format.rate, from_zero=from_zero)
         self._tick = Fraction(1, self._format.rate)
         self._channels = context.layout.nb_channels
+        placed = [f"c{place}=c{which}" for place, which in enumerate(order)]
+        self._order = "|".join([layout, *placed]) if placed else ""
         self._graph: Graph | None = None
         self._source: tuple[str, str, int] | None = None
         self._held: list[Samples] = []
@@ -234,6 +253,7 @@ class Reencoded(Track):
                 channel_layout=layout,
                 time_base=str(tick),
             ),
+            *([graph.add("pan", self._order)] if self._order else []),
             graph.add(
                 "aformat",
                 # Packed, as PyAV miscounts the planes of eight channels.

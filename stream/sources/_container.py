@@ -26,6 +26,7 @@ from stream.sources._clear_track import holds_opacity
 from stream.sources._joined import Window
 from stream.sources._numerals import decimal_points
 from stream.sources._remapped import as_one
+from stream.system.channels import let_be
 from stream.wording.addresses import redact
 from stream.wording.words import counted
 
@@ -105,6 +106,8 @@ def open_container(
         container = as_one(container, lambda how: _opened(path, part, hwaccel, how))
     for stream in container.streams.video:
         cut_exactly(stream)
+    for sound in container.streams.audio:
+        let_be(sound.codec_context)
     return container
 
 

@@ -17,6 +17,7 @@ from stream.sources._connecting import UNTIMED
 from stream.sources._film import Extent, Following, extent_of
 from stream.sources._tags import as_stored
 from stream.sources.live import likely_rate
+from stream.system.channels import let_be
 
 
 class Templates:
@@ -31,6 +32,8 @@ class Templates:
         if streams:
             self._holder: OutputContainer = av.open(os.devnull, "w", format="null")
             self.streams = tuple(self._holder.add_stream_from_template(one) for one in streams)
+            for one in self.streams:
+                let_be(one.codec_context)
         self.kinds = tuple(kind_of(stream) for stream in streams)
 
 
