@@ -13,6 +13,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from stream.sources._numerals import read_plainly
+from stream.system.channels import let_be
 from stream.types import AnyPacket
 
 UNREAD = (
@@ -34,7 +35,10 @@ def is_known(stream: AudioStream) -> bool:
     that nothing can be made of it as long as the connection stands.
     """
     context = stream.codec_context
-    return bool(context and context.sample_rate and context.channels)
+    if not context or not context.sample_rate:
+        return False
+    let_be(context)
+    return context.channels > 0
 
 
 class Arrivals:

@@ -11,6 +11,8 @@ from av.audio.stream import AudioStream
 
 from stream.frame import Passthrough
 from stream.sinks._decoding import own_decoder
+from stream.sources._arrivals import is_known
+from stream.sources._opened import Templates
 from stream.sources.file import FileSource
 from stream.system.channels import order_of, ordered
 from tests.sinks.running import fastest, run
@@ -51,6 +53,13 @@ def test_such_a_film_is_read(surrounded):
             (sound,) = source.info.copied
             assert order_of(sound) == order_of(sound) == _NAMES
             assert sum(1 for _ in source) > 10
+
+
+def test_such_sound_of_a_live_source_is_known(surrounded):
+    with av.open(str(surrounded)) as given:
+        (sound,) = given.streams.audio
+        assert is_known(sound) and is_known(sound)
+        assert Templates([sound]).kinds == (("pcm_s16le", _RATE, 8),)
 
 
 def test_each_channel_is_heard_where_it_was(surrounded, tmp_path):
