@@ -41,6 +41,12 @@ _CHANNELS = (
     *("TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"),
 )
 
+_SPHERE = "ambisonic"
+# Sound from all around, as of cameras that film so, which FFmpeg brings to no other layout. Its
+# first channel is all of it, its second what comes from the left less what comes from the right
+# (AmbiX: ACN, SN3D); half of the sum and of the difference are what two cardioids record.
+_TWO_EARS = "stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1"
+
 
 def declared(layout: AudioLayout) -> str | None:
     """The name of a channel layout; the usual one for the number where a file does not say.
@@ -162,7 +168,9 @@ class Reencoded(Track):
         self._tick = Fraction(1, self._format.rate)
         self._channels = context.layout.nb_channels
         placed = [f"c{place}=c{which}" for place, which in enumerate(order)]
-        self._order = "|".join([layout, *placed]) if placed else ""
+        self._mixed = "|".join([layout, *placed]) if placed else ""
+        if layout.startswith(_SPHERE) and self._format.layout != layout:
+            self._mixed = _TWO_EARS
         self._graph: Graph | None = None
         self._source: tuple[str, str, int] | None = None
         self._held: list[Samples] = []
@@ -253,7 +261,7 @@ class Reencoded(Track):
                 channel_layout=layout,
                 time_base=str(tick),
             ),
-            *([graph.add("pan", self._order)] if self._order else []),
+            *([graph.add("pan", self._mixed)] if self._mixed else []),
             graph.add(
                 "aformat",
                 # Packed, as PyAV miscounts the planes of eight channels.

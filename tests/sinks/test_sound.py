@@ -444,3 +444,31 @@ def test_the_sounds_that_ended_a_film(tmp_path, name):
         if name == "14_surround_flac.mkv" and ending != ".avi":
             with av.open(str(output)) as container:
                 assert container.streams.audio[0].codec_context.layout.nb_channels == 6, ending
+
+
+def test_sound_from_all_around_is_brought_to_two_ears(tmp_path):
+    """FFmpeg brings it to no other layout, so that all of it was said to be damaged."""
+    original = tmp_path / "in.mkv"
+    with av.open(str(original), "w") as made:
+        video = made.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        options = {"mapping_family": "2", "b": "256000"}
+        sound = made.add_stream("libopus", rate=48_000, layout="4.0", options=options)
+        for index in range(25):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts = index
+            made.mux(video.encode(picture))
+        made.mux(video.encode(None))
+        samples = np.zeros((48_000, 4), np.float32)
+        # All of it comes from the left.
+        samples[:, 0] = samples[:, 1] = 0.2 * np.sin(np.arange(48_000) * 440 * 2 * np.pi / 48_000)
+        piece = av.AudioFrame.from_ndarray(samples.reshape(1, -1), "flt", "4.0")
+        piece.sample_rate, piece.pts = 48_000, 0
+        made.mux([*sound.encode(piece), *sound.encode(None)])
+    done = run(original, tmp_path / "out.mov", preset="ultrafast")
+    (remark,) = done.remarks
+    assert "as stereo instead of ambisonic 1" in remark
+    with av.open(str(tmp_path / "out.mov")) as made:
+        heard = np.concatenate([piece.to_ndarray() for piece in made.decode(audio=0)], axis=1)
+    left, right = np.abs(heard[:, 9_600:38_400]).max(axis=1)
+    assert left == pytest.approx(0.2, abs=0.02) and right < 0.01
