@@ -79,6 +79,9 @@ def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
     # With numbers for names, as PyTorch gives them: boxes, labels and scores, one of each.
     ranks = sorted(len(shape) for shape in shapes)
     numbered = any(len(shape) == 2 and shape[1] == 4 for shape in shapes)
+    # detectron2's, by its fields or as tracing leaves them: with the picture's size behind.
+    detectron = {"predboxes", "predclasses"} <= names
+    sized = numbered and ranks in ([1, 1, 1, 2], [1, 1, 1, 2, 4])
     maker = "a YOLO" if yolo else "a one-stage"
     # The first that holds; each is told by more than those below it.
     kinds = (
@@ -89,6 +92,11 @@ def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
             "a part of a SAM, which outlines what it is shown and finds nothing by itself",
         ),
         (queries and masks, "a DETR model of objects and masks"),
+        (
+            (detectron and masks) or (sized and maps),
+            "a Mask R-CNN of detectron2's export to ONNX",
+        ),
+        (detectron or sized, "a detector of detectron2's, which finds boxes and no masks"),
         ("predboxes" in names or queries, "a DETR detector, which finds boxes and no masks"),
         (named and masks, "a Mask R-CNN of another program's export"),
         (named, "a detector (Faster R-CNN, RetinaNet, FCOS), which finds boxes and no masks"),

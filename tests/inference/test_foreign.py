@@ -33,6 +33,17 @@ KNOWN = {
         "", "a Mask R-CNN of another program"),
     "Faster R-CNN, numbered": (
         {"6379": ("n", 4), "6381": ("n",), "6383": ("n",)}, "", "a detector, which"),
+    "detectron2": (
+        {"pred_boxes": ("n", 4), "pred_classes": ("n",), "pred_masks": ("n", 1, 28, 28),
+         "scores": ("n",)}, "", "a Mask R-CNN of detectron2"),
+    "detectron2, traced": (
+        {"value": ("n", 4), "v": ("n",), "value.3": ("n", 1, 28, 28), "o": ("n",), "s": (2,)},
+        "", "a Mask R-CNN of detectron2"),
+    "detectron2 without masks": (
+        {"value": ("n", 4), "v": ("n",), "o": ("n",), "s": (2,)}, "", "a detector of detectron2"),
+    "YOLACT": (
+        {"loc": (1, 19248, 4), "conf": (1, 19248, 81), "mask": (1, 19248, 32),
+         "priors": (19248, 4), "proto": (1, 138, 138, 32)}, "", "a one-stage model of objects and"),
     "MMDeploy": (
         {"dets": (1, "n", 5), "labels": (1, "n"), "masks": (1, "n", "h", "w")},
         "", "a model of MMDetection"),
