@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import threading
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -71,6 +74,8 @@ class Video(OnlyNamed):
         self._numbered = are_numbered(plan, self.info)
         self._begun = self._ended = False
         self._home = Home()
+        self._in_daemon = threading.current_thread().daemon
+        _opened.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +122,7 @@ class Video(OnlyNamed):
         try:
             while True:
                 self._home.check(f"the video {self.info.name!r}")
+                self._in_daemon = threading.current_thread().daemon
                 frame = output.take()
                 if frame is None:
                     break
@@ -142,6 +148,20 @@ class Video(OnlyNamed):
                 ready.run.finish()
                 ready.conclude()
             self._stack.close()
+
+
+_opened: weakref.WeakSet[Video] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Ends what works behind videos that a program leaves open: it would be stopped anywhere.
+
+    Not of one that a daemon thread iterates, to which its film would seem to have ended.
+    """
+    for video in list(_opened):
+        if not video._in_daemon:
+            video.close()
 
 
 @spelled_out(OpenKeywords)

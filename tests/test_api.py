@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +29,7 @@ from stream.plans.config import loads
 from stream.sources.base import Source, delivered
 from stream.wording.words import kinds
 from tests import tiny_models
+from tests.cli.conftest import environment
 from tests.media import make_clip
 
 
@@ -534,3 +537,35 @@ def test_a_folder_of_numbered_pictures_with_a_rate_is_one_film(bright, tmp_path)
     (tmp_path / "b0001.png").write_bytes((tmp_path / "0007.png").read_bytes())
     with pytest.raises(UsageError, match="several films of numbered pictures"):
         stream.open(tmp_path, fps=10, segmenter=bright)
+
+
+LEFT = """
+import sys, threading, stream
+film, model = sys.argv[1:]
+
+def go_through():
+    threading.main_thread().join()
+    with stream.open(film, model=model) as video:
+        print(sum(1 for frame in video), flush=True)
+
+threading.Thread(target=go_through).start()
+left_open = stream.open(film, model=model)
+frames = iter(left_open)
+next(frames)
+"""
+
+
+def test_films_are_gone_through_where_the_main_thread_has_ended_and_one_left_open_is_closed(
+    tmp_path,
+):
+    film = make_clip(tmp_path / "in.mp4", frames=40)
+    model = str(tiny_models.bright(tmp_path / "bright.onnx"))
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT, str(film), model],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("40\n", "", 0)

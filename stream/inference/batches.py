@@ -13,8 +13,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -30,6 +31,7 @@ from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.inference.sizes import Handles
+from stream.system.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -261,12 +263,14 @@ class Batches:
             return Raw(*infer(single, self._outputs, {INPUT: one.tensor}))
 
         took: list[list[float]] = []
-        with ThreadPoolExecutor(count, "stream-trial") as pool:
+        with closing(Workers(count, "stream-trial")) as pool:
             for _ in range(_ROUNDS + 1):
                 times = [self._clock()]
                 wanted = [alone(one) for one in pictures]
                 times.append(self._clock())
-                list(pool.map(alone, pictures))
+                side_by_side = [pool.submit(partial(alone, one)) for one in pictures]
+                for one in side_by_side:
+                    one.result()
                 times.append(self._clock())
                 if several is not None:
                     found = self._run(several, pictures)

@@ -6,12 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar, cast
 
 from stream.inference.onnx_runtime import InferenceSession
 from stream.system.at_work import at_work
+from stream.system.workers import Workers
 from stream.types import Array
 
 T = TypeVar("T")
@@ -29,11 +29,11 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "stream-model", initializer=_go_last)
+        self._pool = Workers(1, "stream-model", _go_last)
 
     def __call__(self, function: Callable[[], T]) -> T:
         """What a function returns, or raises, that is called there."""
-        return self._pool.submit(_working, function).result()
+        return self._pool.submit(partial(_working, function)).result()
 
 
 def _working(function: Callable[[], T]) -> T:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 
 from stream.frame import Frame
 from stream.inference.preprocess import Prepared
@@ -26,6 +27,7 @@ from stream.run.schedule import Schedule
 from stream.run.turns import Turns
 from stream.run.unsure import BETWEEN, anybody, looked_at
 from stream.system.at_work import at_work
+from stream.system.workers import Workers
 from stream.timing import timed
 from stream.wording.words import counted
 
@@ -102,7 +104,7 @@ class BesideDisplay(Schedule):
         self._stopped: Callable[[], bool] = lambda: False
         self._grace = _GRACE
         self._turn = (Turns(now=now) if turns is None else turns).join()
-        self._pool = ThreadPoolExecutor(1, "stream-infer")
+        self._pool = Workers(1, "stream-infer")
         self._propagator = Propagator()
         self._way = GivingWay(self._turn)
         self._under_way: _Inference | None = None
@@ -285,7 +287,7 @@ class BesideDisplay(Schedule):
             with timed(frame.stages, "preprocess"):
                 prepared = finder.detector.preprocess(seen(frame))
             inference = _Inference(finder, job, grey, prepared)
-            inference.future = self._pool.submit(self._infer, inference)
+            inference.future = self._pool.submit(partial(self._infer, inference))
         except BaseException:
             self._turn.give_back(0.0)
             raise
@@ -383,10 +385,10 @@ class BesideDisplay(Schedule):
 
         Where the run was told to stop it is soon left alone, and ends by itself.
         """
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close(wait=False)
         if self._under_way is not None and self._under_way.future is not None:
             self._await(self._under_way.future)
         if self._grace > 0:
-            self._pool.shutdown(wait=True)
+            self._pool.close()
         # One that was cancelled before it began has not given its turn back.
         self._turn.leave()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from stream.inference.preprocess import Prepared
 from stream.pictures.on_black import seen
 from stream.run.figures import Job
 from stream.run.finder import Detector
+from stream.system.workers import Workers
 from stream.timing import timed
 
 Answer = tuple[Prepared, Raw]
@@ -40,7 +42,7 @@ class InferencePool:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._free = threading.Semaphore(detector.workers)
-        self._pool = ThreadPoolExecutor(detector.workers + 1, "stream-infer")
+        self._pool = Workers(detector.workers + 1, "stream-infer")
         self._answers = _Answers(detector.workers + 1)
 
     @property
@@ -59,7 +61,7 @@ class InferencePool:
 
     def submit(self, job: Job) -> Future[Answer]:
         """Begins with a frame; its picture must not change until the result is there."""
-        return self._pool.submit(self._look, job)
+        return self._pool.submit(partial(self._look, job))
 
     def _look(self, job: Job) -> Answer:
         stages = job.frame.stages
@@ -74,7 +76,7 @@ class InferencePool:
 
     def close(self) -> None:
         """Leaves what has not begun, waits for the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
 
 
 class _Answers:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Generic, TypeVar
 
 from stream.system.cpu import available_cores
+from stream.system.workers import Workers
 
 _MOST = 8
 """Pictures at once: of 8K each has 100 MB."""
@@ -26,7 +27,7 @@ class SideBySide(Generic[Told, Made]):
     """
 
     def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Workers | None = None
         self._waiting: deque[tuple[Told, Future[Made]]] = deque()
 
     @cached_property
@@ -42,7 +43,7 @@ class SideBySide(Generic[Told, Made]):
             encode: makes what it is stored as.
         """
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.most, "stream-pictures")
+            self._pool = Workers(self.most, "stream-pictures")
         self._waiting.append((told, self._pool.submit(encode)))
 
     @property
@@ -71,5 +72,5 @@ class SideBySide(Generic[Told, Made]):
         """Ends the threads; what nobody took is forgotten."""
         self._waiting.clear()
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.close()
             self._pool = None

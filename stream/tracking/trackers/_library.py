@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from abc import abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.pictures.sizes import in_another_size
+from stream.system.workers import Workers
 from stream.tracking.base import Elapsed, Tracker
 
 if TYPE_CHECKING:
@@ -44,10 +45,7 @@ class _Library(NamedTuple):
 @cache
 def _imported() -> Future[_Library]:
     """The library, once it is imported, which takes a second or more of a thread of its own."""
-    pool = ThreadPoolExecutor(1, "stream-import")
-    future = pool.submit(_import)
-    pool.shutdown(wait=False)
-    return future
+    return Workers(1, "stream-import").submit(_import)
 
 
 def _import() -> _Library:
