@@ -50,13 +50,17 @@ _SAID = (
     "language",
     "title",
     "timecode",
+    "stereo_mode",
     "comment",
     "description",
     "replaygain_track_gain",
     "replaygain_album_gain",
 )
-# What a trial film is given; a timecode must fit its rate.
-_TRIED = {"timecode": "01:00:00:00"}
+# What a trial film is given; a timecode must fit its rate, and how Matroska lays two eyes' pictures
+# is one of a list.
+_TRIED = {"timecode": "01:00:00:00", "stereo_mode": "left_right"}
+# What FFmpeg's muxer of WebM refuses a whole film for.
+_NO_EYES_OF_WEBM = {"anaglyph_green_magenta", "block_lr", "block_rl"}
 _WORDS = "Words"
 # What a video is and not what it is for, and what is untrue of one that is encoded anew.
 _KINDS_OF_VIDEO = (
@@ -160,6 +164,8 @@ def names_of(
             if other is not None and _holds(kind, medium, "language", other):
                 kept[name] = other
                 continue
+        elif kind.format == "webm" and name == "stereo_mode" and said in _NO_EYES_OF_WEBM:
+            del kept[name]
         elif not said or _holds(kind, medium, name.lower(), _TRIED.get(name.lower(), _WORDS)):
             continue
         lost[name.lower()] = said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -109,8 +110,13 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     return Orientation(round(math.degrees(math.atan2(b, a)) / 90) % 4, mirrored)
 
 
-def lost_with(picture: av.VideoFrame) -> list[str]:
-    """What a picture carries that goes no further, a sentence each."""
+def lost_with(picture: av.VideoFrame, track: Mapping[str, str]) -> list[str]:
+    """What a picture carries that goes no further, a sentence each.
+
+    Args:
+        picture: the first one, as it came from the decoder.
+        track: the words that its track has, which go as far as an output takes them.
+    """
     sentences = []
     if picture.interlaced_frame:
         sentences.append("the pictures are interlaced and are taken as if they were progressive")
@@ -122,6 +128,7 @@ def lost_with(picture: av.VideoFrame) -> list[str]:
     kept = mastering_of(picture)
     kinds -= {"MASTERING_DISPLAY_METADATA"} if kept.display else set()
     kinds -= {"CONTENT_LIGHT_LEVEL"} if kept.light else set()
+    kinds -= {"STEREO3D"} if "stereo_mode" in track else set()
     lost = [words for kind, words in _LOST.items() if kind in kinds]
     if lost:
         sentences.append(f"the {' and '.join(lost)} data is not kept, the colour tags are")

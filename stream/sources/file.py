@@ -182,7 +182,7 @@ class FileSource(Source):
         place = [s.index for s in container.streams.video].index(self._index)
         crop = crop_of(self.path, container.format.name, place)
         self._upright = Upright(first, crop, self._aspect)
-        self._remarks += [*self._upright.remarks, *lost_with(first)]
+        self._remarks += [*self._upright.remarks, *lost_with(first, self._video.metadata)]
         self._clear = ClearParts.of(self._video, self._upright.opacity(*told.clear))
         self.info = describe(
             os.fsencode(self.path.name).decode(errors="replace"),

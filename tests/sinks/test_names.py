@@ -15,7 +15,7 @@ from stream.sinks._names import lost_of_film, lost_of_streams, names_of
 from stream.sources._services import broadcast
 from stream.sources.file import FileSource
 from tests.media import make_clip, make_picture
-from tests.sinks.running import run
+from tests.sinks.running import fastest, run
 
 FILM = {"title": "A day out", "artist": "Ann", "director": "Bea", "date": "2021-03-04"}
 STREAMS = [("video", "eng", "Left camera"), ("audio", "deu", "Ton"), ("audio", "nld", "Geluid")]
@@ -222,3 +222,26 @@ def test_what_mxf_says_of_its_program_is_not_the_films(tmp_path):
     run(given, tmp_path / "out.mkv")
     with av.open(str(tmp_path / "out.mkv")) as film:
         assert not [name for name in film.metadata if "product" in name.lower()]
+
+
+def test_how_two_eyes_pictures_lie_is_kept_or_named(tmp_path):
+    """It was said to be lost where it is kept, and WebM refused some ways, and the film with it."""
+    whole = make_clip(tmp_path / "whole.mkv", frames=5)
+    for way, ending, kept in (
+        ("left_right", ".mkv", True),
+        ("left_right", ".mp4", False),
+        ("block_lr", ".webm", False),
+    ):
+        path = tmp_path / f"{way}.mkv"
+        with av.open(str(whole)) as given, av.open(str(path), "w") as made:
+            stream = made.add_stream_from_template(given.streams.video[0])
+            stream.metadata["stereo_mode"] = way
+            for packet in given.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    made.mux(packet)
+        done = run(path, tmp_path / f"out{ending}", preset=fastest(ending))
+        named = [one for one in done.remarks if f"the video's stereo_mode ({way}) is left" in one]
+        assert len(named) == len(done.remarks) == (not kept), (way, ending)
+        with av.open(str(tmp_path / f"out{ending}")) as made:
+            assert made.streams.video[0].metadata.get("stereo_mode") == (way if kept else None)
