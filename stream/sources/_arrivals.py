@@ -69,6 +69,7 @@ class Arrivals:
         self._next = _stream_of_number(len(container.streams)) if looking else None
         self.more = False
         self._since_sound = 0
+        self._ends: dict[int, int] = {}
 
     @property
     def mute(self) -> bool:
@@ -83,6 +84,8 @@ class Arrivals:
                 if packet.stream not in self._silent:
                     sounds = packet.stream.type == "audio"
                     self._since_sound = 0 if sounds else self._since_sound + 1
+                    if sounds:
+                        self._time(packet)
                     yield packet
                 elif packet.size:
                     self.more = True
@@ -91,6 +94,23 @@ class Arrivals:
             else:
                 return
             packets = self._looked()
+
+    def _time(self, packet: AnyPacket) -> None:
+        """Gives sound a time that has none: it follows what came before.
+
+        So it is of what FFmpeg took apart before it knew how long each packet lasts, which is the
+        first third of a second of a broadcast.
+        """
+        index, context = packet.stream_index, packet.stream.codec_context
+        if packet.dts is None and packet.pts is None and packet.size and index in self._ends:
+            packet.pts = packet.dts = self._ends[index]
+        begin = packet.dts if packet.dts is not None else packet.pts
+        lasts = packet.duration
+        if not lasts and context.frame_size and context.sample_rate and packet.time_base:
+            lasts = round(context.frame_size / (context.sample_rate * packet.time_base))
+        self._ends.pop(index, None)
+        if begin is not None and lasts:
+            self._ends[index] = begin + lasts
 
     def _looked(self) -> Iterator[AnyPacket]:
         """What is read on, once it was asked for a stream more than there was at first.

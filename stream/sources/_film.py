@@ -104,6 +104,16 @@ class Place:
     seeks: bool = True
 
 
+class IndexBehindError(ValueError):
+    """An MP4's index is behind its pictures, where nobody comes who may read no parts of it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "its index is at its end, and the server gives no parts of a file (ranges); download "
+            "it, or write it anew with `ffmpeg -i IN -c copy -movflags +faststart OUT`"
+        )
+
+
 class Following:
     """Reads a connection from a place on, if it brings the film that the place is in.
 
@@ -175,6 +185,8 @@ class Following:
         try:
             yield from packets
         except av.FFmpegError:
+            if not self.mark and self._container.format.name.startswith("mov"):
+                raise IndexBehindError from None
             if self.resumed and not self._news and not is_sized(self._container):
                 last: AnyPacket = av.Packet()
                 last.stream, last.time_base = self._video, self._video.time_base or Fraction(1)
