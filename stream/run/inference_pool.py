@@ -32,7 +32,8 @@ class InferencePool:
     """Works in threads of its own: preprocessing and inference.
 
     One thread more than the detector has workers, so that the next input is ready when a worker is
-    free. A picture that comes again exactly, as on title cards, slides and where a camera left out
+    free; where several compute on the processor's cores it infers too, so that no core waits while
+    others have one of theirs. A picture that comes again exactly, as on title cards, slides and where a camera left out
     frames, has the answer that it had.
 
     Args:
@@ -41,7 +42,8 @@ class InferencePool:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._free = threading.Semaphore(detector.workers)
+        spare = detector.workers > 1 and not detector.spares_cores
+        self._free = threading.Semaphore(detector.workers + spare)
         self._pool = Workers(detector.workers + 1, "stream-infer")
         self._answers = _Answers(detector.workers + 1)
 
