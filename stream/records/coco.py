@@ -78,8 +78,7 @@ class CocoFile(RecordsFile):
         place = "categories"
         try:
             for one in listed(data.get("categories", []), "categories"):
-                entry = mapping(one, "a category")
-                names[whole(entry.get("id"), "id")] = text(entry.get("name"), "name")
+                _name(mapping(one, "a category"), names)
             place = "images"
             for count, one in enumerate(listed(data.get("images"), "images"), start=1):
                 place = f"image {count}"
@@ -115,7 +114,10 @@ class CocoFile(RecordsFile):
         file = text(image.get("file_name", ""), "file_name")
         seconds = image.get("time")
         named = _FRAME.match(Path(file).stem)
-        self._frames[whole(image.get("id"), "id")] = Entry(
+        known = whole(image.get("id"), "id")
+        if known in self._frames:
+            raise ValueError(f"its id, {known}, is that of {self._frames[known].place}")
+        self._frames[known] = Entry(
             place=place,
             index=int(named[1]) if named else None,
             seconds=None if seconds is None else Fraction(number(seconds, "time")),
@@ -149,3 +151,11 @@ class CocoFile(RecordsFile):
         elif shape:
             entry[EDGES] = shape
         self._objects.setdefault(image, []).append(entry)
+
+
+def _name(category: Mapping[str, object], names: dict[int, str]) -> None:
+    """Adds a category's name to those that are known, by their ids."""
+    known, name = whole(category.get("id"), "id"), text(category.get("name"), "name")
+    # As where files were put together whose ids mean different things.
+    if names.setdefault(known, name) != name:
+        raise ValueError(f"{names[known]!r} and {name!r} have the same id, {known}")

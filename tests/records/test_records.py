@@ -328,6 +328,11 @@ def annotation(**changes):
         ({"annotations": [annotation(), annotation(bbox=[1])]}, "annotation 2: bbox is a list"),
         ({"annotations": [annotation(), annotation(score=2)]}, "annotation 2: score is 0 to 1"),
         ({"categories": [{"id": "x", "name": "dog"}]}, "categories: id is a whole number"),
+        (
+            {"categories": [{"id": 3, "name": one} for one in ("a", "b")]},
+            "'a' and 'b' have the same",
+        ),
+        ({"images": COCO["images"] * 2}, "image 2: its id, 7, is that of image 1"),
     ],
 )
 def test_what_is_wrong_in_a_data_set_is_said(changes, sentence, tmp_path):
