@@ -102,7 +102,7 @@ class ProviderError(StreamError):
 
 
 class OutOfReachError(StreamError):
-    """What is to do the work, such as a cluster, does not answer; nothing was begun."""
+    """What is needed does not answer or is taken, as a cluster or a port; nothing was begun."""
 
 
 _REFUSALS = frozenset(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from stream.errors import SinkError, UsageError
+from stream.errors import OutOfReachError, SinkError
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def only_driver(ledger: Path) -> Iterator[None]:
         ledger: its path.
 
     Raises:
-        UsageError: another driver has it.
+        OutOfReachError: another driver has it.
         SinkError: the file cannot be written.
     """
     path = ledger.with_name(f"{ledger.name}-driver")
@@ -36,7 +36,7 @@ def only_driver(ledger: Path) -> Iterator[None]:
         if not lock(file):
             file.seek(0)
             who = file.read(200).strip() or "another process"
-            raise UsageError(
+            raise OutOfReachError(
                 f"{who} is at work with the ledger {ledger}; wait for it, or name another output "
                 "or --ledger"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.errors import SinkError, UsageError
+from stream.errors import OutOfReachError, SinkError
 from stream.fleet.lock import only_driver
 
 
@@ -15,7 +15,7 @@ def test_the_second_driver_is_told_who_the_first_is(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.sqlite"
     with (
         only_driver(ledger),
-        pytest.raises(UsageError, match=f"process {os.getpid()} on .* is at work"),
+        pytest.raises(OutOfReachError, match=f"process {os.getpid()} on .* is at work"),
         only_driver(ledger),
     ):
         pytest.fail("two at once")
