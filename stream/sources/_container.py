@@ -107,7 +107,8 @@ def open_container(
     for stream in container.streams.video:
         cut_exactly(stream)
     for sound in container.streams.audio:
-        let_be(sound.codec_context)
+        if sound.codec_context is not None:  # FFmpeg knows its codec
+            let_be(sound.codec_context)
     return container
 
 
