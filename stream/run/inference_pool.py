@@ -33,8 +33,8 @@ class InferencePool:
 
     One thread more than the detector has workers, so that the next input is ready when a worker is
     free; where several compute on the processor's cores it infers too, so that no core waits while
-    others have one of theirs. A picture that comes again exactly, as on title cards, slides and where a camera left out
-    frames, has the answer that it had.
+    others have one of theirs. A picture that comes again exactly, as on title cards, slides and
+    where a camera left out frames, has the answer that it had.
 
     Args:
         detector: whose steps they are.

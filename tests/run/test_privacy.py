@@ -56,6 +56,7 @@ class Doubting:
     def __init__(self, segmenter):
         self._segmenter = segmenter
         self.threshold, self.workers = segmenter.threshold, segmenter.workers
+        self.spares_cores = segmenter.spares_cores
         self.preprocess, self.infer = segmenter.preprocess, segmenter.infer
         self.seen = []
 

@@ -73,7 +73,10 @@ def test_frames_inferred_at_once_leave_in_their_order(order, rounds):
     assert sink.order == ["packet", "frame"] * (3 * rounds)
 
 
-def test_no_more_are_inferred_at_once_than_there_are_lanes():
+@pytest.mark.parametrize(
+    ("workers", "spares", "lanes"), [(1, False, 1), (2, False, 3), (2, True, 2)]
+)
+def test_no_more_are_inferred_at_once_than_there_are_lanes(workers, spares, lanes):
     lock = threading.Lock()
     state = {"now": 0, "most": 0}
 
@@ -85,8 +88,10 @@ def test_no_more_are_inferred_at_once_than_there_are_lanes():
         with lock:
             state["now"] -= 1
 
-    make_run(Grey(30), Kept(), detector=Looker(infer, workers=2)).run()
-    assert state["most"] <= 2
+    looker = Looker(infer, workers=workers)
+    looker.spares_cores = spares
+    make_run(Grey(30), Kept(), detector=looker).run()
+    assert state["most"] <= lanes
 
 
 def test_an_error_in_inference_saves_what_was_before_it():
