@@ -85,7 +85,7 @@ def work():
     workers = Workers(2, "late")
     print([workers.submit(lambda n=n: n).result() for n in range(3)], flush=True)
     ended = threading.Event()
-    workers.submit(lambda: (ended.set(), time.sleep(0.2), print("done", flush=True)))
+    workers.submit(lambda: (ended.set(), refused.wait(60), print("done", flush=True)))
     ended.wait()
     globals()["kept"] = workers
 
@@ -95,7 +95,12 @@ def work():
 
     threading.Thread(target=more, daemon=True).start()
 
-threading.excepthook = lambda told: print(told.exc_value, flush=True)
+def said(told):
+    print(told.exc_value, flush=True)
+    refused.set()
+
+refused = threading.Event()
+threading.excepthook = said
 threading.Thread(target=work).start()
 """
 
