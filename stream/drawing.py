@@ -15,8 +15,8 @@ from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.objects.instance import to_pick
+from stream.pictures.pixels import bgr_from_picture, picture_from_bgr
 from stream.pictures.rgb import check_rgb
-from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.plans.asked import style_of
 from stream.settings.groups import unknown
 from stream.settings.keywords import StyleKeywords, spelled_out

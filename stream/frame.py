@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from stream.pictures.colour_tags import ColourTags
 from stream.pictures.mastering import Mastering
 from stream.types import AnyPacket
 from stream.wording.words import kinds
@@ -64,9 +65,15 @@ class Frame:
 
     def rgb(self) -> NDArray[np.uint8]:
         """The picture in RGB, uint8 [H, W, 3], converted anew at every call."""
-        from stream.pixels import rgb_from_picture
+        from stream.pictures.pixels import rgb_from_picture
 
         return rgb_from_picture(self.image)
+
+    def seen(self) -> av.VideoFrame:
+        """The picture as it is seen: itself, or on black where it is clear in parts."""
+        from stream.pictures.on_black import on_black
+
+        return on_black(self.image, self.alpha)
 
     def __copy__(self) -> Self:
         return replace(self)
@@ -113,16 +120,6 @@ class Passthrough:
 
 
 Item = Frame | Passthrough
-
-
-@dataclass(frozen=True, slots=True)
-class ColourTags:
-    """How sample values mean colours, as the numbers of ITU-T H.273; 2 is 'unspecified'."""
-
-    primaries: int = 2
-    transfer: int = 2
-    matrix: int = 2
-    full_range: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from stream.attributes import OnlyNamed
 from stream.errors import SinkError, UsageError, check_path
-from stream.frame import ColourTags, Frame, VideoInfo
+from stream.frame import Frame, VideoInfo
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import video_picture
 from stream.pictures.rgb import check_rgb
-from stream.pixels import video_picture
 from stream.plans.asked import grouped, in_python, with_keywords
 from stream.run.opening import without_lost
 from stream.settings.groups import leaves, shown, unknown

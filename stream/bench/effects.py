@@ -19,7 +19,7 @@ from stream.compositing import Painter, Style
 from stream.compositing.palette import colour_of
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import picture_from_bgr
+from stream.pictures.pixels import picture_from_bgr
 
 SIZES = ((1280, 720), (1920, 1080))
 COUNTS = (1, 5, 20)

@@ -23,7 +23,7 @@ from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.kernels import Kernels, compiled
 from stream.pictures.on_black import on_black
-from stream.pixels import layout, paintable
+from stream.pictures.pixels import layout, paintable
 from stream.roi import Window
 from stream.tally import Tally
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import av
 from av.video.reformatter import ColorRange
 
-from stream.frame import ColourTags
-from stream.pixels import plane_view, tagged
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import plane_view, tagged
 
 _GREY = "gray"
 _RGB, _UNSPECIFIED = 0, 2

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from stream.photo_files.heif import SEQUENCES
 from stream.pictures.on_black import mixed_with_black
-from stream.pixels import paintable, plane_view
+from stream.pictures.pixels import paintable, plane_view
 
 _MOST_WAITING = 64
 """Pictures for whose opacity is waited, or the other way round."""

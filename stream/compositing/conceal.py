@@ -16,7 +16,7 @@ from stream.compositing.mosaic import coarse
 from stream.compositing.planes import Planes, blend_around, part, put
 from stream.kernels import compiled
 from stream.kernels.conceal import Before
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window
 from stream.types import Array
 

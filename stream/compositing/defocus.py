@@ -16,7 +16,7 @@ from stream.compositing.mattes import Matte, apart, on_grid
 from stream.compositing.planes import Planes, Samples, shrink_to, window_of
 from stream.kernels import Kernels, compiled
 from stream.kernels.blur import MOST_HALVINGS, MOST_REACH
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window
 from stream.types import Array
 

@@ -9,7 +9,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.mattes import on_grid
 from stream.compositing.palette import Colour
 from stream.compositing.planes import blend, part
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.palette import Colour, linear
-from stream.pixels import rgb_to_yuv
+from stream.pictures.pixels import rgb_to_yuv
 from stream.types import Array
 
 _BT2020_PRIMARIES = 9

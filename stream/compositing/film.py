@@ -20,7 +20,7 @@ from stream.compositing.encoding import Encoding
 from stream.errors import UsageError
 from stream.photo_files.photo_facts import is_animation
 from stream.photo_files.webp import Animation, Canvas, animation_of, is_animated
-from stream.pixels import has_alpha, known_matrix
+from stream.pictures.pixels import has_alpha, known_matrix
 
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 _FAR = 10.0

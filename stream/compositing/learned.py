@@ -20,7 +20,7 @@ from stream.compositing.planes import Planes
 from stream.compositing.refine import FINER, Region, around, look
 from stream.compositing.soft import EDGE
 from stream.errors import ModelError, first_line
-from stream.pixels import rgb_to_yuv
+from stream.pictures.pixels import rgb_to_yuv
 from stream.roi import Window
 from stream.system.runtime_words import failure_of
 from stream.system.scarcity import scarcity

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.enlarge import WHOLE, bend, enlarged, spans
 from stream.kernels import compiled
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window, mask_window, soft_strips
 
 SLOPE = 0.5

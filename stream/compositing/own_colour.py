@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.mattes import on_grid, wider
 from stream.compositing.planes import Planes, Samples, part, shrink_to
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window
 from stream.types import Array
 

@@ -27,7 +27,6 @@ from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.kernels import compiled
-from stream.pictures.on_black import seen
 from stream.settings.groups import unknown
 from stream.types import JSON
 
@@ -223,7 +222,7 @@ class Painter:
         if self._coloured and is_grey(frame.image.format.name):
             frame.image = coloured(frame.image)
         if self.fills:
-            frame.image = seen(frame)
+            frame.image = frame.seen()
         picture, instances = frame.image, frame.instances
         size = (picture.height, picture.width)
         if instances is None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.encoding import Encoding
 from stream.kernels import compiled
-from stream.pixels import is_full_range, layout, matrix_weights, plane_view
+from stream.pictures.pixels import is_full_range, layout, matrix_weights, plane_view
 from stream.roi import Window
 from stream.types import Array
 

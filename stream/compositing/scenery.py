@@ -12,7 +12,7 @@ from stream.compositing.canvas import Canvas
 from stream.kernels import compiled
 from stream.motion.propagator import is_cut
 from stream.motion.scenes import SIZE, is_other_scene
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.types import Array
 
 Scenery = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from stream.compositing.palette import Colour
 from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part
 from stream.kernels import compiled
 from stream.kernels.memory import address_of
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.types import Array
 
 

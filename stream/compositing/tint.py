@@ -19,7 +19,7 @@ from stream.compositing.squares import Rimmed, wide
 from stream.kernels import Kernels, compiled
 from stream.kernels.memory import address_of
 from stream.kernels.tint import WIDEST, Object
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window
 
 _STRIP = 192 * 1024

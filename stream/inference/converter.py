@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from stream.inference.contract import INPUT, Geometry, Resize
 from stream.inference.onnx_writer import GraphWriter, type_code
-from stream.pictures.siting import CENTRED, Siting
-from stream.pixels import (
+from stream.pictures.pixels import (
     MATRICES,
     is_full_range,
     matrix_of,
@@ -26,6 +25,7 @@ from stream.pixels import (
     plane_view,
     rgb_to_yuv,
 )
+from stream.pictures.siting import CENTRED, Siting
 from stream.types import Array
 
 Matrix = NDArray[np.float32]

@@ -18,8 +18,8 @@ from stream.inference.area import ACROSS, DOWN, area_weights
 from stream.inference.converter import Layout, layout_of
 from stream.kernels import Kernels, compiled
 from stream.kernels.resample import Scaling, laid_across, laid_down
+from stream.pictures.pixels import mixing, plane_view
 from stream.pictures.references import Referencer
-from stream.pixels import mixing, plane_view
 
 Mixed = Callable[[av.VideoFrame, int, int], NDArray[np.uint8]]
 """Makes uint8 [H, W, 3] of a frame, given W and H, the way that is to be matched."""

@@ -19,8 +19,8 @@ from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import DeviceTensor
 from stream.inference.own_input import OwnInput
 from stream.inference.resize import resize_rgb
+from stream.pictures.pixels import MATRICES, is_full_range, matrix_of, mixing, plane_view
 from stream.pictures.rgb import check_rgb
-from stream.pixels import MATRICES, is_full_range, matrix_of, mixing, plane_view
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
-from stream.pixels import rgb_from_picture
+from stream.pictures.pixels import rgb_from_picture
 
 
 def quarter_turns(picture: av.VideoFrame) -> int:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 
 Grey = NDArray[np.uint8]
 Flow = NDArray[np.float32]

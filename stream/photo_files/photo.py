@@ -18,8 +18,8 @@ from stream.photo_files.heif import to_be_seen, whole_of
 from stream.photo_files.photo_facts import PFM, directories, segments
 from stream.photo_files.photo_lab import is_lab, lab_in_bytes
 from stream.photo_files.photo_range import in_eight_bits, white_of
+from stream.pictures.pixels import readable_matrix
 from stream.pictures.scaler import Scaler
-from stream.pixels import readable_matrix
 from stream.system.overheard import overheard
 from stream.types import Array
 

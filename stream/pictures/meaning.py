@@ -6,9 +6,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from stream.frame import ColourTags
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import MATRICES, plane_view, tagged
 from stream.pictures.scaler import Scaler
-from stream.pixels import MATRICES, plane_view, tagged
 
 _RANGES = (int(ColorRange.MPEG), int(ColorRange.JPEG))
 

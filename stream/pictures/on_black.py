@@ -6,14 +6,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.frame import Frame
-from stream.pixels import is_full_range, layout, paintable, plane_view, reduce_to, tagged
+from stream.pictures.pixels import is_full_range, layout, paintable, plane_view, reduce_to, tagged
 from stream.types import Array
-
-
-def seen(frame: Frame) -> av.VideoFrame:
-    """A frame's picture as it is seen: itself, or on black where it is clear in parts."""
-    return on_black(frame.image, frame.alpha)
 
 
 def on_black(picture: av.VideoFrame, alpha: NDArray[np.uint8] | None) -> av.VideoFrame:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
-from stream.frame import Frame
 from stream.types import Array
 
 
@@ -113,7 +112,7 @@ _OF_LIBRARIES = {
 def _of_other(picture: object) -> str:
     library = type(picture).__module__.partition(".")[0]
     made = _OF_LIBRARIES.get(library, "")
-    if isinstance(picture, Frame):
+    if callable(getattr(picture, "rgb", None)):  # a frame of ours
         made = "frame.rgb()"
     elif type(picture).__name__ == "UMat":
         made = "cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).get() where it is OpenCV's BGR"

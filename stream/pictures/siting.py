@@ -9,8 +9,8 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from stream.pictures.pixels import plane_view, readable_matrix
 from stream.pictures.references import Referencer
-from stream.pixels import plane_view, readable_matrix
 
 CENTRED = (0.5, 0.5)
 """Half-way between the luma samples that they stand for."""

@@ -14,7 +14,6 @@ from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator
-from stream.pictures.on_black import seen
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
 from stream.run.finder import Finder
@@ -285,7 +284,7 @@ class BesideDisplay(Schedule):
         frame, finder = job.frame, self._finder
         try:
             with timed(frame.stages, "preprocess"):
-                prepared = finder.detector.preprocess(seen(frame))
+                prepared = finder.detector.preprocess(frame.seen())
             inference = _Inference(finder, job, grey, prepared)
             inference.future = self._pool.submit(partial(self._infer, inference))
         except BaseException:

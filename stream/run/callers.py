@@ -13,7 +13,7 @@ from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.objects.instance import to_pick
-from stream.pixels import paintable
+from stream.pictures.pixels import paintable
 from stream.run.about import Told
 from stream.run.plan import RunPlan
 from stream.run.run import OnFrame

@@ -10,7 +10,7 @@ import numpy as np
 from stream.compositing.planes import part
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import layout, plane_view
+from stream.pictures.pixels import layout, plane_view
 from stream.roi import Window, paste_mask
 
 _MARGIN = 4

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from stream.frame import Frame, Passthrough
 from stream.instances import Instances
-from stream.pixels import bytes_of
+from stream.pictures.pixels import bytes_of
 from stream.run.known import Taken
 from stream.timing import Clock
 

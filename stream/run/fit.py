@@ -8,10 +8,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.frame import ColourTags, Frame, VideoInfo
+from stream.frame import Frame, VideoInfo
+from stream.pictures.colour_tags import ColourTags
 from stream.pictures.letterbox import Letterbox
 from stream.pictures.meaning import Meaning
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 
 
 class Fit:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.pictures.on_black import seen
 from stream.run.figures import Job
 from stream.run.finder import Detector
 from stream.system.workers import Workers
@@ -68,7 +67,7 @@ class InferencePool:
     def _look(self, job: Job) -> Answer:
         stages = job.frame.stages
         with timed(stages, "preprocess"):
-            prepared = self._detector.preprocess(seen(job.frame))
+            prepared = self._detector.preprocess(job.frame.seen())
 
         def infer() -> Raw:
             with self._free, timed(stages, "infer"):

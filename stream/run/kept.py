@@ -24,7 +24,7 @@ from stream.errors import SinkError, StreamError
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.motion.flow import Grey
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.types import JSON, Array
 
 _MAGIC = b"stream kept 1\n"

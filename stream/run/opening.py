@@ -15,7 +15,8 @@ from stream.compositing.chroma import is_grey, tags_with_chroma, with_chroma
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
-from stream.frame import ColourTags, VideoInfo, tells_place
+from stream.frame import VideoInfo, tells_place
+from stream.pictures.colour_tags import ColourTags
 from stream.run.plan import Endings, OutputPlan
 from stream.settings.options import OutputOptions, PictureOptions
 from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, choose_container

@@ -197,7 +197,7 @@ class Part(Aside):
     def _in_tile(self, info: VideoInfo) -> Output:
         assert self._tile is not None
         # Windows need OpenCV's, which is loaded where there is one.
-        from stream.pixels import shown_size
+        from stream.pictures.pixels import shown_size
 
         self._tile.shape = info.sample_aspect_ratio
         self._tile.size = shown_size(info.width, info.height, info.sample_aspect_ratio)

@@ -17,10 +17,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.frame import Frame
-from stream.pictures.on_black import seen
+from stream.pictures.pixels import MATRICES, bgr_from_picture, matrix_of
 from stream.pictures.references import Referencer
 from stream.pictures.scaler import Scaler
-from stream.pixels import MATRICES, bgr_from_picture, matrix_of
 from stream.sinks.browser import Slot
 
 T = TypeVar("T")
@@ -97,7 +96,7 @@ def fitted_size(width: int, height: int, most: int, shape: Fraction = _SQUARE) -
 
 def video_as_it_is(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFrame | None:
     """A frame that `video_of` has nothing to do to; None where it has."""
-    picture = seen(frame)
+    picture = frame.seen()
     return picture if _is_as_wanted(picture, height, shape) else None
 
 
@@ -117,7 +116,7 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
 
     VP8 carries no colour tags; browsers take its matrix for granted, and samples for square.
     """
-    picture = _own.refer(seen(frame))
+    picture = _own.refer(frame.seen())
     if _is_as_wanted(picture, height, shape):
         return picture
     return Scaler()(
@@ -137,7 +136,7 @@ def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFr
 
 def jpeg_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> bytes:
     """A frame as JPEG in square samples, not too large."""
-    pixels = bgr_from_picture(seen(frame))
+    pixels = bgr_from_picture(frame.seen())
     # Odd sides may stay as they are.
     if shape != 1 or min(pixels.shape[:2]) > height or max(pixels.shape[:2]) > _LONGER * height:
         pixels = _resized(pixels, fitted_size(pixels.shape[1], pixels.shape[0], height, shape))
@@ -146,7 +145,7 @@ def jpeg_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> bytes:
 
 def png_of(frame: Frame, shape: Fraction = _SQUARE) -> bytes:
     """A frame as PNG in square samples, in its full size."""
-    pixels = bgr_from_picture(seen(frame))
+    pixels = bgr_from_picture(frame.seen())
     if shape != 1:
         pixels = _resized(pixels, (max(1, round(pixels.shape[1] * shape)), pixels.shape[0]))
     return cv2.imencode(".png", pixels)[1].tobytes()

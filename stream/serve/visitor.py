@@ -10,7 +10,8 @@ from typing import ClassVar
 import av
 
 from stream.errors import UsageError
-from stream.frame import ColourTags, Frame, VideoInfo
+from stream.frame import Frame, VideoInfo
+from stream.pictures.colour_tags import ColourTags
 from stream.queues import Closed, Queue, WhenFull
 from stream.settings.options import InputOptions
 from stream.sources.base import Source, Target

@@ -10,7 +10,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.sinks._pictures import Pictures
 from stream.types import Array
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
-from stream.pixels import has_alpha
+from stream.pictures.pixels import has_alpha
 from stream.sinks._alpha import holds
 from stream.sinks._encoders import EncoderChoice
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from stream.pictures.letterbox import Letterbox
 from stream.pictures.on_black import on_black
+from stream.pictures.pixels import MATRICES, matrix_of, plane_view
 from stream.pictures.references import Referencer
 from stream.pictures.scaler import Scaler
-from stream.pixels import MATRICES, matrix_of, plane_view
 
 _DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
 _RGB_MATRIX = 0

@@ -15,8 +15,8 @@ from av.video.format import VideoFormat
 from stream.errors import UsageError
 from stream.frame import VideoInfo
 from stream.pictures.mastering import TELLING, with_mastering
+from stream.pictures.pixels import has_alpha
 from stream.pictures.siting import SHRUNK
-from stream.pixels import has_alpha
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import ENCODERS
 from stream.sinks._containers import (

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from stream.frame import ColourTags
+from stream.pictures.colour_tags import ColourTags
 from stream.pictures.siting import SHRUNK, Siting, named
 from stream.sinks._containers import ContainerKind
 from stream.sinks._encoders import quieten

@@ -13,9 +13,8 @@ from av.video.frame import VideoFrame
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.pictures.on_black import seen
+from stream.pictures.pixels import bgr_from_picture, told_matrix
 from stream.pictures.scaler import Scaler
-from stream.pixels import bgr_from_picture, told_matrix
 from stream.settings.options import OutputOptions
 from stream.sinks._alpha import Transparent
 from stream.sinks._animated_gif import AnimatedGif
@@ -150,7 +149,7 @@ class AnimationSink(Sink):
         picture = frame.image
         if (picture.width, picture.height) == (self._info.width, self._info.height):
             if not self._info.alpha:
-                return bgr_from_picture(seen(frame))
+                return bgr_from_picture(frame.seen())
             pixels: Array = bgr_from_picture(picture)
             alpha = frame.alpha
             if alpha is None:

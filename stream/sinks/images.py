@@ -15,8 +15,7 @@ from stream.disk.files import identity, write_whole
 from stream.disk.twins import refuse_twins
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
-from stream.pictures.on_black import seen
-from stream.pixels import bgr_from_picture, plane_view
+from stream.pictures.pixels import bgr_from_picture, plane_view
 from stream.settings.options import OutputOptions
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, PNG, encode, notes_of, say_where
@@ -255,7 +254,7 @@ class ImageSink(Sink):
             notes = []  # they are about colours
         else:
             kept = ending in ALPHA_ENDINGS
-            pixels = bgr_from_picture(item.image if kept else seen(item))
+            pixels = bgr_from_picture(item.image if kept else item.seen())
             self._transfer = 2 if self._grey else int(item.image.color_trc)
         if self._grey:
             pixels, notes = pixels[..., 0], []

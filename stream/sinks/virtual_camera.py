@@ -10,8 +10,8 @@ import numpy as np
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
+from stream.pictures.pixels import plane_view, shown_size
 from stream.pictures.scaler import Scaler
-from stream.pixels import plane_view, shown_size
 from stream.settings.options import OutputOptions
 from stream.sinks._pictures import Pictures
 from stream.sinks.base import Sink

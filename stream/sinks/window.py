@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
-from stream.pixels import bgr_from_picture, shown_size
+from stream.pictures.pixels import bgr_from_picture, shown_size
 from stream.settings.options import OutputOptions
 from stream.sinks import _window_process
 from stream.sinks._chequers import on_chequers

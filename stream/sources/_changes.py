@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import av
 
-from stream.frame import ColourTags
+from stream.pictures.colour_tags import ColourTags
 from stream.pictures.meaning import Meaning, plain
 from stream.wording.words import counted
 

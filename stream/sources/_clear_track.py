@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.photo_files.heif import SEQUENCES
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.sources._decoded import Decoded
 from stream.types import AnyPacket
 

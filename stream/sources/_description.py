@@ -14,7 +14,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from stream.errors import UsageError
-from stream.frame import Chapter, ColourTags, Cover, VideoInfo
+from stream.frame import Chapter, Cover, VideoInfo
+from stream.pictures.colour_tags import ColourTags
 from stream.pictures.mastering import mastering_of
 from stream.pictures.siting import CENTRED, SHRUNK, Siting, named
 from stream.sources._changes import colour_of

@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
-from stream.frame import ColourTags
+from stream.pictures.colour_tags import ColourTags
 from stream.sources._connecting import UNTIMED
 from stream.sources._film import Extent, Following, extent_of
 from stream.sources._tags import as_stored

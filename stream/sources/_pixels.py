@@ -18,9 +18,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.pictures.mastering import mastering_of
+from stream.pictures.pixels import paintable, plane_view, tagged
 from stream.pictures.references import has_captions, side_data
 from stream.pictures.scaler import Scaler
-from stream.pixels import paintable, plane_view, tagged
 from stream.sources._changes import Changes
 from stream.sources._cropping import Crop
 from stream.sources._transparency import Opacity

@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
-from stream.pixels import bytes_of
+from stream.pictures.pixels import bytes_of
 from stream.sources._decoded import Decoded
 from stream.types import AnyPacket
 

@@ -8,8 +8,8 @@ import av
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from stream.frame import ColourTags
-from stream.pixels import readable_matrix
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import readable_matrix
 
 # FFmpeg's AVCOL_SPC_RGB and AVCOL_SPC_UNSPECIFIED.
 _RGB, UNKNOWN = 0, 2

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stream.frame import Frame
 from stream.pictures.on_black import on_black
+from stream.pictures.pixels import has_alpha, plane_view
 from stream.pictures.scaler import Scaler
-from stream.pixels import has_alpha, plane_view
 
 _PACKED = {"rgba": 3, "bgra": 3, "argb": 0, "abgr": 0}
 """Formats of four bytes a pixel, and which of them is the opacity."""

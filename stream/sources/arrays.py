@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import PictureError, SourceError, UsageError
-from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.frame import Frame, Item, VideoInfo
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.pictures.rgb import advice, is_rgb, kind_of
-from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.settings.options import CutOptions, InputOptions
 from stream.sources._description import Request
 from stream.sources.base import Source, Target

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import NoSourceError, SourceError, UsageError
-from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.frame import Frame, Item, VideoInfo
 from stream.photo_files.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_files.photo_facts import (
     ALPHA,
@@ -35,7 +35,8 @@ from stream.photo_files.photo_facts import (
     with_end,
 )
 from stream.photo_files.photo_range import leaves_upper_bits
-from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr, rgb_from_picture
 from stream.settings.options import InputOptions
 from stream.sources._container import explained, reason
 from stream.sources.base import Source, Target

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import av
 
+from stream.pictures.pixels import paintable, tagged
 from stream.pictures.scaler import Scaler
-from stream.pixels import paintable, tagged
 from stream.sources._pixels import nearest_native, within_depth
 from stream.sources.base import Source
 

@@ -23,7 +23,7 @@ from stream.frame import Frame, Item, VideoInfo
 from stream.photo_files.photo import is_mirrored, opacity_of
 from stream.photo_files.photo_facts import ALPHA, DARK, DEEP, SENTENCES, beyond, unmultiplied
 from stream.photo_files.photo_range import leaves_upper_bits
-from stream.pixels import has_alpha, plane_view
+from stream.pictures.pixels import has_alpha, plane_view
 from stream.settings.options import InputOptions
 from stream.sources._changes import colour_of
 from stream.sources._description import Request

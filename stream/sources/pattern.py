@@ -12,9 +12,10 @@ import av
 import numpy as np
 
 from stream.errors import UsageError
-from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.frame import Frame, Item, VideoInfo
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import plane_view
 from stream.pictures.scaler import Scaler
-from stream.pixels import plane_view
 from stream.settings.options import InputOptions
 from stream.sources._clock import MACHINE, Clock
 from stream.sources.base import Source, Target

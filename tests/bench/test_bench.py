@@ -24,7 +24,7 @@ from stream.inference.assignment import SUMS_OVER_SHAPES
 from stream.inference.catalogue import find
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import open_on
-from stream.pixels import picture_from_bgr
+from stream.pictures.pixels import picture_from_bgr
 from stream.system import extras
 from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
@@ -313,20 +313,6 @@ def test_every_effect_is_timed_beside_what_is_most_like_it():
         assert (annotate is not None) == bool(theirs)
         if annotate is not None:
             annotate()
-
-
-def test_likeness_is_of_areas_and_of_contours_within_pixels():
-    true = np.zeros((60, 80), bool)
-    true[20:40, 20:60] = True
-    assert edges.likeness(true, true) == (1, 1, 1)
-    beside = np.roll(true, 2, axis=1)
-    found = edges.likeness(beside, true)
-    assert found.iou == pytest.approx(38 / 42)
-    assert found.one < 0.8
-    assert found.two == 1
-    assert edges.likeness(np.zeros_like(true), true) == (0, 0, 0)
-    # A picture's rim is no contour.
-    assert not edges.contour(np.ones((9, 9), bool)).any()
 
 
 def test_shimmer_is_the_change_of_still_edges():

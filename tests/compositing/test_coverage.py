@@ -16,7 +16,7 @@ from stream.compositing.coverage import (
     windows_of,
 )
 from stream.kernels import compiled
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import threshold_mask
 from tests.compositing.pictures import figure, rounded_by_opencv
 

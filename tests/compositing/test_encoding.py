@@ -1,7 +1,7 @@
 import pytest
 
 from stream.compositing.encoding import Encoding
-from stream.pixels import matrix_weights
+from stream.pictures.pixels import matrix_weights
 
 BT601, BT709, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)
 

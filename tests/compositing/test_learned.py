@@ -12,14 +12,15 @@ import pytest
 from onnx import TensorProto, helper
 
 from stream.assets.make_demo import cut_out as silhouette_of
-from stream.bench.edges import contour, cut_out, likeness
+from stream.bench.edges import cut_out
 from stream.compositing import Painter, Style, learned
 from stream.compositing.encoding import Encoding
 from stream.compositing.learned import MOST, SHAPES, SMALL, Learned, as_rgb, bundled, regions
 from stream.compositing.planes import encoding_of, readable_planes
 from stream.errors import ModelError, UsageError
 from stream.instances import Instances
-from stream.pixels import picture_from_bgr
+from stream.objects.silhouettes import contour, likeness
+from stream.pictures.pixels import picture_from_bgr
 from tests.compositing.pictures import FORMATS, frame, portrait
 from tests.compositing.test_refine import drawn, rough
 

@@ -7,7 +7,7 @@ import pytest
 
 from stream.compositing.own_colour import give_own_colours
 from stream.compositing.planes import writable_planes
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from tests.compositing.pictures import astronaut, samples
 
 WALL = (150, 110, 140)

@@ -10,8 +10,8 @@ from stream.compositing import Layer, Painter, Style, timing_lines
 from stream.compositing.painter import expand
 from stream.errors import UsageError
 from stream.instances import Instances
+from stream.pictures.pixels import plane_view
 from stream.pictures.references import Referencer
-from stream.pixels import plane_view
 from tests import photos
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
 

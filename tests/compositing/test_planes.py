@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stream.compositing.planes import blend, blend_shares, encoding_of, part, writable_planes
 from stream.kernels.memory import plane_of
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from tests.compositing.pictures import FORMATS, astronaut, memory, rounded_by_opencv
 
 

@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.bench.edges import cut_out, likeness
+from stream.bench.edges import cut_out
 from stream.compositing import Painter, Style
 from stream.compositing.planes import readable_planes
 from stream.compositing.refine import AREA, FINE, ROUGH, STEP, bilateral, regions
 from stream.instances import Instances
-from stream.pixels import picture_from_bgr
+from stream.objects.silhouettes import likeness
+from stream.pictures.pixels import picture_from_bgr
 from tests import photos
 from tests.compositing.pictures import FORMATS, astronaut, frame, people
 

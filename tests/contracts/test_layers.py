@@ -12,9 +12,8 @@ from stream.compositing.mask_memory import Memory
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.kernels import Kernels, compiled, examined
-from stream.pictures.on_black import seen
+from stream.pictures.pixels import paintable, plane_view
 from stream.pictures.references import Referencer
-from stream.pixels import paintable, plane_view
 from stream.plugins import Kind
 from tests.compositing.pictures import (
     FORMATS,
@@ -113,7 +112,7 @@ def test_what_lies_below_what_is_clear_colours_nothing_that_is_seen(name, pixels
         one = frame(picture, somebody(picture))
         one.alpha = clear
         Painter(name).paint(one, FIGURES)
-        shown = one.image if one.alpha is None else seen(one)
+        shown = one.image if one.alpha is None else one.seen()
         made.append(visible(shown))
     off = [
         np.abs(one.astype(int) - other)[clear > 0].max() for one, other in zip(*made, strict=True)

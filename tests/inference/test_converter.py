@@ -10,7 +10,7 @@ import pytest
 from stream.inference import converter
 from stream.inference.contract import Resize
 from stream.inference.preprocess import Preprocessor
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from tests import photos
 
 COFFEE = photos.coffee()  # 400 x 600, strong colours

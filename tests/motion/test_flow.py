@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.motion.flow import FlowMeter, Grey, small_grey
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 
 
 @pytest.mark.parametrize("size", [(320, 240), (64, 48), (1280, 720), (8, 8)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream.errors import SourceError
 from stream.photo_files.heif import Beside, beside, has_gain_map, has_opacity, whole_of
-from stream.pixels import bgr_from_picture
+from stream.pictures.pixels import bgr_from_picture
 from stream.sources.images import ImagesSource
 from tests.heif import tiled
 

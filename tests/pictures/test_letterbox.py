@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stream.pictures.letterbox import Letterbox, placed
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 
 
 def white(width, height, pixel_format="yuv420p"):

@@ -11,8 +11,8 @@ import pytest
 
 from stream import open as open_video
 from stream.frame import Frame
-from stream.pictures.on_black import on_black, seen
-from stream.pixels import bgr_from_picture, picture_from_bgr, plane_view
+from stream.pictures.on_black import on_black
+from stream.pictures.pixels import bgr_from_picture, picture_from_bgr, plane_view
 from stream.serve.pictures import jpeg_of, png_of, video_of
 from stream.sinks.animation import AnimationSink
 from stream.sinks.images import ImageSink
@@ -90,7 +90,7 @@ def test_what_is_opaque_stays_bit_for_bit():
     assert on_black(picture, None) is picture
     assert on_black(picture, np.full_like(alpha, 255)) is picture
     frame = frame_of(*drawn())
-    assert seen(frame) is not frame.image and (seen(frame).pts, frame.pts) == (frame.image.pts, 0)
+    assert frame.seen() is not frame.image and (frame.seen().pts, frame.pts) == (frame.image.pts, 0)
 
 
 FILMS = [

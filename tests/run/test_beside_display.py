@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures
 from stream.run.finder import Finder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.run.crop import cropped
 from tests.media import make_picture
 

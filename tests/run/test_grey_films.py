@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stream
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 
 BOX = (40, 30, 100, 90)
 TIMES = (0, 40, 120, 130, 400)

@@ -11,7 +11,7 @@ import pytest
 from stream.compositing import Painter, Style
 from stream.frame import Passthrough
 from stream.motion.flow import small_grey
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.run import held as room
 from stream.run.figures import Counts, Figures
 from stream.run.held import Held

@@ -10,8 +10,9 @@ import pytest
 
 from stream import sinks
 from stream.compositing.layer import LAYERS
-from stream.frame import ColourTags, Frame
-from stream.pixels import picture_from_bgr
+from stream.frame import Frame
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import picture_from_bgr
 from stream.run.opening import make_painter, open_sink, suited, without_lost
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan

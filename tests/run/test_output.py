@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from stream import records
-from stream.frame import ColourTags, Frame
+from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import plane_view
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import plane_view
 from stream.queues import WhenFull
 from stream.run.figures import Figures
 from stream.run.fit import Fit

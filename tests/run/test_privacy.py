@@ -13,7 +13,7 @@ from stream.compositing import Painter, Style
 from stream.compositing.planes import encoding_of
 from stream.frame import Frame
 from stream.inference.segmenter import Segmenter
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Figures
 from stream.run.finder import Finder

@@ -13,7 +13,7 @@ from stream import sinks
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import picture_from_bgr, plane_view
+from stream.pictures.pixels import picture_from_bgr, plane_view
 from stream.run import split
 from stream.run.opening import check_output
 from stream.run.outputs import open_output

@@ -15,7 +15,7 @@ from stream.compositing import Painter
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import picture_from_bgr, plane_view
+from stream.pictures.pixels import picture_from_bgr, plane_view
 from stream.settings.options import OutputOptions
 from stream.sinks.images import ALPHA_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink

@@ -12,8 +12,9 @@ from PIL import Image
 
 from stream import sinks
 from stream.errors import SinkError, UsageError
-from stream.frame import ColourTags, Frame
-from stream.pixels import picture_from_bgr
+from stream.frame import Frame
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import picture_from_bgr
 from stream.settings.options import OutputOptions
 from stream.sinks.animation import AnimationSink
 from stream.sinks.images import ImageSink

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.errors import UsageError
-from stream.pixels import picture_from_bgr, plane_view
+from stream.pictures.pixels import picture_from_bgr, plane_view
 from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.setup import check

@@ -18,7 +18,7 @@ import pytest
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.photo_files.photo_facts import unmultiplied
-from stream.pixels import EXACT_RGB, picture_from_bgr
+from stream.pictures.pixels import EXACT_RGB, picture_from_bgr
 from stream.settings.options import OutputOptions
 from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink

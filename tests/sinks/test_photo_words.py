@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms, IptcImagePlugin, TiffImagePlugin
 
 from stream.frame import Frame, VideoInfo
-from stream.pixels import picture_from_bgr
+from stream.pictures.pixels import picture_from_bgr
 from stream.settings.options import OutputOptions
 from stream.sinks import _xmp
 from stream.sinks._photo_words import Beside, beside, with_density, with_words

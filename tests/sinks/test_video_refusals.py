@@ -9,8 +9,9 @@ import av
 import pytest
 
 from stream.errors import SinkError, StreamError, UsageError
-from stream.frame import ColourTags, Frame
+from stream.frame import Frame
 from stream.inference import nvidia
+from stream.pictures.colour_tags import ColourTags
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip

@@ -10,7 +10,7 @@ import pytest
 
 import stream
 from stream.errors import PictureError, SourceError, UsageError
-from stream.pixels import bgr_from_picture
+from stream.pictures.pixels import bgr_from_picture
 from stream.sources.arrays import ArraysSource
 from tests import tiny_models
 

@@ -7,7 +7,7 @@ import struct
 import av
 import pytest
 
-from stream.pixels import matrix_of
+from stream.pictures.pixels import matrix_of
 from stream.sources import camera as module
 from stream.sources import v4l2
 from stream.sources.camera import CameraSource

@@ -11,9 +11,10 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
-from stream.frame import ColourTags, Frame
+from stream.frame import Frame
+from stream.pictures.colour_tags import ColourTags
 from stream.pictures.meaning import Meaning
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from stream.sources.file import FileSource
 
 FILM, ALL = int(ColorRange.MPEG), int(ColorRange.JPEG)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stream.errors import SourceError
-from stream.pixels import bgr_from_picture, picture_from_bgr
+from stream.pictures.pixels import bgr_from_picture, picture_from_bgr
 from stream.sources import open as open_source
 from stream.sources.images import ImagesSource
 from stream.system.overheard import _glibc

@@ -14,7 +14,7 @@ from PIL import Image
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame
-from stream.pixels import bgr_from_picture
+from stream.pictures.pixels import bgr_from_picture
 from stream.settings.options import CameraOptions, CutOptions, InputOptions
 from stream.sources import kind_of
 from stream.sources import open as open_source

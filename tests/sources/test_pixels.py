@@ -6,7 +6,7 @@ import av
 import pytest
 from av.video.format import VideoFormat
 
-from stream.pixels import paintable
+from stream.pictures.pixels import paintable
 from stream.sources._pixels import nearest_native
 
 

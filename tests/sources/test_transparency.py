@@ -14,9 +14,10 @@ from stream import open as open_video
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
-from stream.frame import ColourTags, Frame
+from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import plane_view
+from stream.pictures.colour_tags import ColourTags
+from stream.pictures.pixels import plane_view
 from stream.sinks.images import ImageSink
 from stream.sinks.video import VideoSink
 from stream.sources._cropping import Crop

@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame
 from stream.photo_files.webp import Canvas, animation_of
-from stream.pixels import rgb_from_picture
+from stream.pictures.pixels import rgb_from_picture
 from stream.settings.options import CutOptions, InputOptions
 from stream.sources import kind_of
 from stream.sources import open as open_source

@@ -13,7 +13,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
 from stream.compositing.planes import blend, part
-from stream.pixels import reduce_to
+from stream.pictures.pixels import reduce_to
 from stream.roi import Window
 
 _OPACITY = 0.95

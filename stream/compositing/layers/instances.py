@@ -12,7 +12,7 @@ from stream.compositing.layer import Layer
 from stream.compositing.palette import BLACK
 from stream.compositing.planes import blend, part
 from stream.compositing.style import Style
-from stream.pixels import plane_view, reduce_to
+from stream.pictures.pixels import plane_view, reduce_to
 
 _MOST = (1 << 16) - 1
 _FULL_RANGE = 2

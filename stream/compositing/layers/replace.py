@@ -25,7 +25,7 @@ from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
 from stream.photo_files.photo import colours_of, decoded, is_heif, opacity_of
 from stream.photo_files.photo_facts import is_animation
-from stream.pixels import plane_view, reduce_to, rgb_from_picture
+from stream.pictures.pixels import plane_view, reduce_to, rgb_from_picture
 from stream.system.overheard import overheard
 
 _PICTURES = (

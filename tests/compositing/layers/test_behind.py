@@ -10,7 +10,7 @@ from stream.compositing.encoding import Encoding, encoded
 from stream.compositing.layers.replace import cover
 from stream.errors import UsageError
 from stream.instances import Instances
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, portrait, same, samples
 
 SOLID = np.ones((28, 28), np.float32)

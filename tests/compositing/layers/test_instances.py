@@ -5,7 +5,7 @@ from stream.compositing import Painter, Style
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import encoding_of
 from stream.errors import UsageError
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, samples
 
 

@@ -15,7 +15,7 @@ from stream.compositing.film import Film
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from tests.compositing.pictures import astronaut, people, samples
 from tests.heif import tiled
 

@@ -3,7 +3,7 @@ import pytest
 
 from stream.compositing import Painter, Style
 from stream.compositing.palette import PALETTE
-from stream.pixels import plane_view
+from stream.pictures.pixels import plane_view
 from tests.compositing.pictures import astronaut, frame, people, same, samples
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream.bench.edges import Likeness, likeness
 from stream.compositing.learned import SHAPES, SMALL, shape_for
 from stream.errors import ModelError
+from stream.objects.silhouettes import Likeness, likeness
 from stream_models.refiner import Refiner
 from stream_models.training.history import begin
 from stream_models.training.out import CHECKPOINT, HISTORY

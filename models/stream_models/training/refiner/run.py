@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from stream.bench.edges import Likeness
 from stream.errors import UsageError
 from stream.inference.postprocess import class_indices
 from stream.inference.segmenter import Segmenter
+from stream.objects.silhouettes import Likeness
 from stream_models.refiner import Refiner
 from stream_models.training.data import DataSet
 from stream_models.training.initial import default_weights

@@ -7,7 +7,7 @@ from av.video.reformatter import ColorRange
 
 from stream import kernels
 from stream.compositing.planes import encoding_of
-from stream.pixels import (
+from stream.pictures.pixels import (
     EXACT_RGB,
     MATRICES,
     bgr_from_picture,
@@ -75,7 +75,7 @@ def planes_of(picture):
 @pytest.mark.parametrize("by", ["as installed", "without compiled loops"])
 def test_any_8_bit_colour_comes_back_exactly(monkeypatch, by):
     if by != "as installed":
-        monkeypatch.setattr("stream.pixels.compiled", lambda: None)
+        monkeypatch.setattr("stream.pictures.pixels.compiled", lambda: None)
     # Of the first every one, of the others those at the ends and some between, which all share.
     some = np.r_[0:256:15, 1, 2, 127, 128, 253, 254].astype(np.uint8)
     colours = np.stack(np.meshgrid(np.arange(256, dtype=np.uint8), some, some), -1)
@@ -96,7 +96,7 @@ def test_compiled_loops_make_the_same_of_exact_pictures(monkeypatch, size):
     # Also pixels that lie apart, and rows from the last to the first.
     views = (bgr[1:, : size[1]], bgr[:-1, ::2], bgr[1:, : size[1]][::-1])
     made = [planes_of(picture_from_bgr(view)) for view in views], bgr_from_picture(picture)
-    monkeypatch.setattr("stream.pixels.compiled", lambda: None)
+    monkeypatch.setattr("stream.pictures.pixels.compiled", lambda: None)
     for view, planes in zip(views, made[0], strict=True):
         for one, other in zip(planes, planes_of(picture_from_bgr(view)), strict=True):
             assert np.array_equal(one, other)
