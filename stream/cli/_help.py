@@ -154,7 +154,11 @@ def _refuse_empty(
                 for opt in param.opts
             )
         if empty:
-            raise UsageError(f"{name} is empty; is a variable of the shell not set?")
+            raise _empty(name)
+
+
+def _empty(name: str) -> UsageError:
+    return UsageError(f"{name} is empty; is a variable of the shell not set?")
 
 
 def _refuse_equals(params: Sequence[Parameter], pairs: Sequence[tuple[str, str]]) -> None:
@@ -172,7 +176,7 @@ def _refuse_equals(params: Sequence[Parameter], pairs: Sequence[tuple[str, str]]
             name, text = word[:2], visible(word[3:])
             whole = max(valued[name], key=len)
             if not text:
-                raise UsageError(f"{whole} is empty; is a variable of the shell not set?")
+                raise _empty(whole)
             raise UsageError(
                 f"{name}={text} names a file ={text}; say {name} {text} or {whole}={text}"
             )
