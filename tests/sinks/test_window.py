@@ -101,6 +101,7 @@ def is_whole(recording: Path) -> bool:
         return container.duration is not None
 
 
+@pytest.mark.real_time
 def test_keys_do_what_the_help_says(screen, tmp_path):
     """Each is waited for: of those pressed while a window is held up OpenCV tells the last."""
     with webcam(screen, tmp_path, "--report", "report.json") as process:
